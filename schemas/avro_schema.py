@@ -188,6 +188,9 @@ class Schema:
         self.name = self.type.short
         self.fingerprint = fingerprint(source)
 
+    def label(self):
+        return f"{self.name}.{self.fingerprint:016x}"
+
     def text(self):
         return json.dumps(self.source, indent=2, ensure_ascii=False) + "\n"
 
@@ -222,8 +225,12 @@ class Collection:
         self.types = {}
         for name, source in self.library.items():
             self.types[name] = parse(expand(source, self.library), where=name)
-        frozen = [Schema(read_json(path), f"history/{path.name}")
-                  for path in sorted((self.root / "history").glob("*.avsc"))]
+        frozen = []
+        for path in sorted((self.root / "history").glob("*.avsc")):
+            frozen.append(Schema(read_json(path), f"history/{path.name}"))
+            if not path.name.startswith(frozen[-1].label() + "."):
+                raise SchemaError(f"history/{path.name}: was edited, its schema is now "
+                                  f"{frozen[-1].label()}")
         self.frozen = frozen
         self.families = [self._family("event", "events", frozen),
                          self._family("request", "requests", frozen)]
@@ -242,6 +249,7 @@ class Collection:
             schemas.append(Schema(source, name))
         history = {}
         for schema in schemas:
-            history[schema.name] = [old for old in frozen if old.name == schema.name
-                                    and old.fingerprint != schema.fingerprint]
+            older = {old.fingerprint: old for old in frozen if old.name == schema.name}
+            older.pop(schema.fingerprint, None)
+            history[schema.name] = list(older.values())
         return Family(noun, schemas, history)

@@ -4,7 +4,7 @@ import re
 import textwrap
 
 from avro_schema import SchemaError
-from resolve import inner, is_optional
+from resolve import default_fault, inner, is_optional
 
 PLAIN = {"int": "int32_t", "long": "int64_t", "boolean": "bool",
          "string": "struct dk_text", "bytes": "struct dk_bytes"}
@@ -47,6 +47,9 @@ def comment(text, indent=""):
 
 def check_field(field, where):
     kind = field.type
+    fault = default_fault(kind, field.default) if field.has_default else None
+    if fault is not None:
+        raise SchemaError(f"{where}.{field.name}: default: {fault}")
     if kind.kind == "union" and not is_optional(kind):
         raise SchemaError(f"{where}.{field.name}: only a union of null and one type has C")
     value = inner(kind)

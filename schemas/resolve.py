@@ -1,7 +1,8 @@
 """Avro schema resolution: can data of an older schema be read as the current one?
 
 problems() is what `generate.py --check` prints, and the emitter relies on it: code is
-generated only for pairs without problems.
+generated only for pairs without problems. A limit (maxLength, maxItems) that shrinks is a
+problem too: Avro does not see it, but our decoder would refuse what is in the log.
 """
 
 WIDENS = {("int", "long"), ("string", "bytes"), ("bytes", "string")}
@@ -44,6 +45,9 @@ def problems(writer, reader, where):
         return problems(writer, inner(reader), where)
     if writer.kind == "null" != reader.kind:
         return [f"field '{where}': null is no longer allowed"]
+    if reader.max is not None and (writer.max is None or writer.max > reader.max):
+        limit = "maxItems" if reader.kind == "array" else "maxLength"
+        return [f"field '{where}': {limit} shrank from {writer.max} to {reader.max}"]
     if writer.kind != reader.kind:
         if (writer.kind, reader.kind) in WIDENS:
             return []
@@ -89,3 +93,35 @@ def size_min(kind):
     if kind.kind == "union":
         return 1 + min(size_min(branch) for branch in kind.branches)
     return 1
+
+
+def default_fault(kind, value):
+    """None, or why `value` cannot be the default of a field of this type."""
+    simple = {"null": value is None, "boolean": isinstance(value, bool),
+              "string": isinstance(value, str), "bytes": isinstance(value, str)}
+    if kind.kind == "union":
+        faults = [default_fault(branch, value) for branch in kind.branches]
+        return None if None in faults else faults[0]
+    if kind.kind in simple:
+        good = simple[kind.kind]
+    elif kind.kind in ("int", "long"):
+        bits = 31 if kind.kind == "int" else 63
+        good = type(value) is int and -(1 << bits) <= value < 1 << bits
+    elif kind.kind == "enum":
+        good = value in kind.symbols
+    elif kind.kind == "fixed":
+        good = isinstance(value, str) and len(value) == kind.size
+    elif kind.kind == "array":
+        good = value == []
+    else:
+        if not isinstance(value, dict):
+            return f"{value!r} is not a record"
+        for field in kind.fields:
+            if field.name in value:
+                fault = default_fault(field.type, value[field.name])
+                if fault is not None:
+                    return f"{field.name}: {fault}"
+            elif not field.has_default:
+                return f"field '{field.name}' is missing"
+        return None
+    return None if good else f"{value!r} is not of type {kind.kind}"

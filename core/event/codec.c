@@ -37,7 +37,7 @@ dk_codec_report(struct dk_codec *codec, const char *what, struct dk_err *err)
 
         if (name_size + 2 > sizeof(path) - size)
             break;
-        if (size > 0)
+        if (size > 0 && codec->path[i - 1][0] != '[')
             path[size++] = '.';
         memcpy(path + size, codec->path[i - 1], name_size);
         size += name_size;
