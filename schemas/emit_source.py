@@ -369,7 +369,7 @@ static const uint8_t *{name}(const uint8_t *at, const uint8_t *end, struct dk_co
 }}
 
 """
-        key = ("array", c_type(item), reader.max, structure(writer.items), item.kind)
+        key = ("array", c_type(item), item.max, reader.max, structure(writer.items))
         return self.once(key, f"get_array_of_{short}", make)
 
     def decoder(self, schema, current):

@@ -45,7 +45,8 @@ def problems(writer, reader, where):
         return problems(writer, inner(reader), where)
     if writer.kind == "null" != reader.kind:
         return [f"field '{where}': null is no longer allowed"]
-    if reader.max is not None and (writer.max is None or writer.max > reader.max):
+    if (writer.kind in ("string", "bytes", "array") and reader.max is not None
+            and (writer.max is None or writer.max > reader.max)):
         limit = "maxItems" if reader.kind == "array" else "maxLength"
         return [f"field '{where}': {limit} shrank from {writer.max} to {reader.max}"]
     if writer.kind != reader.kind:
