@@ -36,6 +36,7 @@ const char *dk_drop_text(enum dk_drop drop)
 
 struct reader {
     struct dk_trace *trace;
+    const struct dk_trace_options *options;
     struct dk_input *input;
     const char *name;
     uint64_t line;
@@ -150,8 +151,9 @@ static enum dk_status add_job(const struct reader *reader, const int64_t field[F
                               struct dk_err *err)
 {
     struct dk_trace *trace = reader->trace;
-    int64_t procs = field[8] > 0 ? field[8] : field[5];
-    int64_t estimate = field[9] > 0 ? field[9] : field[4];
+    bool prefer_allocated = reader->options->prefer_allocated ? field[5] > 0 : field[8] <= 0;
+    int64_t procs = prefer_allocated ? field[5] : field[8];
+    int64_t estimate = field[9] > 0 && !reader->options->exact_estimates ? field[9] : field[4];
     struct dk_trace_job *job;
 
     if (procs <= 0) {
@@ -328,26 +330,28 @@ static enum dk_status finish(struct dk_trace *trace, const char *name, int64_t p
 }
 
 enum dk_status dk_trace_read(struct dk_trace *trace, struct dk_input *input, const char *name,
-                             int64_t procs, const struct dk_alloc *alloc, struct dk_err *err)
+                             const struct dk_trace_options *options, const struct dk_alloc *alloc,
+                             struct dk_err *err)
 {
-    struct reader reader = { .trace = trace, .input = input, .name = name };
+    struct reader reader = { .trace = trace, .options = options, .input = input, .name = name };
     enum dk_status status;
 
-    DK_CHECK(procs <= INT32_MAX);
+    DK_CHECK(options->procs <= INT32_MAX);
     *trace =
         (struct dk_trace){ .alloc = alloc, .procs_max = -1, .nodes_max = -1, .unix_start = -1 };
     reader.window = dk_alloc_new(alloc, WINDOW_SIZE + 1);
     status = read_all(&reader, err);
     dk_alloc_free(alloc, reader.window, WINDOW_SIZE + 1);
     if (status == DK_OK)
-        status = finish(trace, name, procs, err);
+        status = finish(trace, name, options->procs, err);
     if (status != DK_OK)
         dk_trace_release(trace);
     return status;
 }
 
-enum dk_status dk_trace_open(struct dk_trace *trace, const char *path, int64_t procs,
-                             const struct dk_alloc *alloc, struct dk_err *err)
+enum dk_status dk_trace_open(struct dk_trace *trace, const char *path,
+                             const struct dk_trace_options *options, const struct dk_alloc *alloc,
+                             struct dk_err *err)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
@@ -359,7 +363,7 @@ enum dk_status dk_trace_open(struct dk_trace *trace, const char *path, int64_t p
     status = dk_input_open(&input, path, err);
     if (status != DK_OK)
         return dk_fail_in(err, "trace '%s'", path), status;
-    status = dk_trace_read(trace, input, name, procs, alloc, err);
+    status = dk_trace_read(trace, input, name, options, alloc, err);
     dk_input_destroy(input);
     return status;
 }

@@ -61,14 +61,23 @@ struct dk_trace {
     uint64_t dropped[DK_DROP_COUNT];
 };
 
-/* `procs` is the size of the machine; 0: as the header says (MaxProcs, else MaxNodes). The name
- * is for messages. DK_INVALID: not a trace, or no size; on failure *trace needs no release. */
+/* All zero is the rule above. */
+struct dk_trace_options {
+    int64_t procs;         /* of the machine; 0: as the header says, MaxProcs, else MaxNodes */
+    bool prefer_allocated; /* processors: field 5 if > 0, else field 8 */
+    bool exact_estimates;  /* estimate: field 4, whatever was requested */
+};
+
+/* The name is for messages. DK_INVALID: not a trace, or no size; on failure *trace needs no
+ * release. */
 enum dk_status dk_trace_read(struct dk_trace *trace, struct dk_input *input, const char *name,
-                             int64_t procs, const struct dk_alloc *alloc, struct dk_err *err);
+                             const struct dk_trace_options *options, const struct dk_alloc *alloc,
+                             struct dk_err *err);
 
 /* The same from a path. */
-enum dk_status dk_trace_open(struct dk_trace *trace, const char *path, int64_t procs,
-                             const struct dk_alloc *alloc, struct dk_err *err);
+enum dk_status dk_trace_open(struct dk_trace *trace, const char *path,
+                             const struct dk_trace_options *options, const struct dk_alloc *alloc,
+                             struct dk_err *err);
 
 /* Writes the jobs as SWF, MaxProcs and UnixStartTime before them. DK_IO, errno says why. */
 enum dk_status dk_trace_write(const struct dk_trace *trace, FILE *file);

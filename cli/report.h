@@ -1,0 +1,26 @@
+/* report.h - what a replay found, as a summary, a table or JSON */
+#ifndef DK_CLI_REPORT_H
+#define DK_CLI_REPORT_H
+
+#include "cli/runs.h"
+
+/* In the order of enum dk_policy and enum dk_backfill. */
+#define CLI_POLICIES "fcfs|sjf|wfp3|unicep|f1|multifactor"
+#define CLI_BACKFILLS "none|easy|conservative|conservative-keep"
+
+struct cli_report {
+    const char *name; /* the trace's path */
+    const struct dk_trace *trace;
+    const struct dk_machine *machine;
+    const struct cli_run *runs;
+    int count;
+    bool run_over;
+};
+
+void cli_report_summary(const struct cli_report *report); /* of the first run */
+void cli_report_table(const struct cli_report *report);
+
+/* One object; with `is_list` { "trace": ..., "runs": [ ... ] }, else the first run's alone. */
+void cli_report_json(const struct cli_report *report, bool is_list);
+
+#endif
