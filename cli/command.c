@@ -4,9 +4,11 @@
 #include "base/check.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --- names that were meant --- */
 
@@ -71,12 +73,20 @@ int cli_fail(const struct dk_err *err)
     return dk_status_exit(err->status);
 }
 
+/* stdio forgets why an earlier write failed; the pipe itself still knows. */
+static bool is_reader_gone(void)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int cli_finish(int status)
 {
     errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
         return status;
-    if (errno == EPIPE)
+    if (errno == 0 && is_reader_gone())
         return status;
     (void)fprintf(stderr, "docket: standard output cannot be written%s%s\n", errno ? ": " : "",
                   errno ? strerror(errno) : "");

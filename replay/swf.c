@@ -261,7 +261,11 @@ static enum dk_status read_all(struct reader *reader, struct dk_err *err)
                                WINDOW_SIZE - reader->size, &got, err);
         if (status != DK_OK) { /* a damaged trace is bad input, not a log that lost its trust */
             (void)dk_fail_in(err, "trace '%s'", reader->name);
-            return status == DK_TORN || status == DK_CORRUPT ? DK_INVALID : status;
+            if (status != DK_TORN && status != DK_CORRUPT)
+                return status;
+            if (err != NULL)
+                err->status = DK_INVALID;
+            return DK_INVALID;
         }
         if (got == 0) { /* the last line may lack its end; the window has a byte to spare */
             if (reader->size > 0)
