@@ -74,10 +74,12 @@ void dk_replay_stats(struct dk_replay_stats *stats, const struct dk_trace *trace
     stats->utilisation = stats->offered_load = -1;
     for (uint32_t i = 0; i < trace->count; i++) {
         const struct dk_trace_job *job = &trace->jobs[i];
-        int64_t wait = times[i].start - job->submit, run = times[i].end - times[i].start;
+        int64_t wait, run;
 
         if (times[i].start == DK_START_NONE)
             continue;
+        wait = times[i].start - job->submit;
+        run = times[i].end - times[i].start;
         waits[n++] = wait;
         stats->wait_total += wait;
         slowdown += wait + run > (run > 10 ? run : 10)
