@@ -346,6 +346,9 @@ static enum dk_status take_over(struct file_log *log, struct dk_err *err)
 
     if (status != DK_OK)
         return status;
+    /* The page may know of a takeover whose mark was damaged and set aside by a repair. */
+    if (tail.epoch < atomic_load(&log->page->epoch))
+        tail.epoch = atomic_load(&log->page->epoch);
     if (tail.epoch == UINT32_MAX)
         return dk_fail(err, DK_TOO_LARGE, "log has used all its epochs");
     log->base.epoch = tail.epoch + 1;
@@ -366,6 +369,7 @@ static enum dk_status take_over(struct file_log *log, struct dk_err *err)
     if (status != DK_OK)
         return status;
     publish(log);
+    atomic_store(&log->page->epoch, log->base.epoch);
     atomic_store(&log->page->ready, atomic_load(&log->page->generation));
     dk_page_wake(log->page);
     tell_sealed(log);

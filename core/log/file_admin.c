@@ -128,6 +128,7 @@ struct patient {
     uint64_t segment_first;
     uint64_t segment_next; /* first seq of the one after; 0: it is the last */
     uint64_t seq_durable;
+    uint32_t epoch;            /* the newest known without this segment */
     struct dk_segment segment; /* may be not open: file missing or its header bad */
     struct dk_buf out;         /* the new segment */
     struct dk_walk walk;
@@ -285,22 +286,46 @@ static enum dk_status put_in_place(struct patient *patient, const char *old_name
     return status;
 }
 
+/* The newest epoch that a segment knows of, as far as it can be read. */
+static uint32_t epoch_of(int dir_fd, uint64_t seq_first)
+{
+    struct dk_walk walk = { 0, 0 };
+    struct dk_segment segment;
+    struct dk_frame frame;
+    enum dk_step step;
+
+    if (seq_first == 0 || dk_segment_open(&segment, dir_fd, seq_first, NULL) != DK_OK)
+        return 0;
+    dk_segment_begin(&segment, &walk);
+    while ((step = dk_segment_step(&segment, &walk, &frame, NULL)) < DK_STEP_END)
+        dk_segment_pass(&segment, &walk, &frame, step);
+    dk_segment_close(&segment);
+    return walk.epoch;
+}
+
 /* Which segment has the seq, and what follows it. */
 static enum dk_status find_patient(struct patient *patient, struct dk_err *err)
 {
     struct dk_folder_list list;
     enum dk_status status = dk_folder_list(&list, patient->dir_fd, err);
+    uint64_t before = 0;
+    uint32_t epoch;
 
     if (status != DK_OK)
         return status;
     patient->segment_first = patient->at; /* the file is missing, unless one of these has it */
     for (size_t i = 0; i < list.count; i++) {
-        if (list.names[i].seq_first <= patient->at)
+        if (list.names[i].seq_first <= patient->at) {
+            before = i > 0 ? list.names[i - 1].seq_first : 0;
             patient->segment_first = list.names[i].seq_first;
-        else if (patient->segment_next == 0)
+        }
+        if (list.names[i].seq_first > patient->at && patient->segment_next == 0)
             patient->segment_next = list.names[i].seq_first;
     }
     dk_folder_list_release(&list);
+    epoch = epoch_of(patient->dir_fd, before);
+    if (epoch > patient->epoch)
+        patient->epoch = epoch;
     return DK_OK;
 }
 
@@ -322,7 +347,7 @@ static enum dk_status operate(struct patient *patient, struct dk_err *err)
         dk_segment_open(&patient->segment, patient->dir_fd, patient->segment_first, NULL) == DK_OK;
     patient->walk.seq_next = patient->segment_first;
     dk_segment_header_put(header, DK_SEGMENT_MAGIC_PLAIN, patient->segment_first,
-                          readable ? patient->segment.epoch : 0);
+                          readable ? patient->segment.epoch : patient->epoch);
     if (!dk_buf_add(&patient->out, header, sizeof(header)))
         return too_large(err);
     /* Without header or index nothing in the file can be trusted to be where it is: all of it goes.
@@ -355,6 +380,7 @@ enum dk_status dk_file_repair(const char *place, uint64_t seq, const char *why,
         status = dk_page_map(&page, patient.dir_fd, true, err);
     if (status == DK_OK) {
         patient.seq_durable = atomic_load(&page->seq_durable);
+        patient.epoch = atomic_load(&page->epoch);
         (void)atomic_fetch_add(&page->generation, 1);
         status = operate(&patient, err);
         (void)atomic_fetch_add(&page->generation, 1); /* readers open the file again */

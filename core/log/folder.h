@@ -48,6 +48,7 @@ struct dk_page {
     uint32_t version;
     _Atomic uint32_t generation;  /* 1 more for each writer, before it changes anything */
     _Atomic uint32_t ready;       /* equals generation once that writer has recovered the log */
+    _Atomic uint32_t epoch;       /* of the newest writer */
     _Atomic uint32_t wakes;       /* the futex: 1 more after each change of seq_next */
     _Atomic uint64_t seq_next;    /* records below may be read */
     _Atomic uint64_t seq_durable; /* records below were synced */

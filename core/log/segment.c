@@ -148,7 +148,7 @@ enum dk_step dk_segment_step(struct dk_segment *segment, const struct dk_walk *w
         (void)dk_segment_fail(segment, walk, "is damaged", err);
         return DK_STEP_BAD;
     }
-    if (frame->epoch < walk->epoch)
+    if (frame->epoch < walk->epoch && frame->kind != DK_FRAME_GAP) /* an operator is not fenced */
         return DK_STEP_OTHER;
     if (frame->seq_first != walk->seq_next) {
         (void)dk_segment_fail(segment, walk, "has another seq", err);
