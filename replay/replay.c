@@ -167,8 +167,8 @@ static void note_start(struct run *run, const struct dk_job_placed *placed, int6
 static enum dk_status close_batch(struct run *run, int64_t now, struct dk_err *err)
 {
     const struct dk_events *events;
+    uint64_t waiting = run->accepted - run->started;
     enum dk_status status = dk_batcher_close(run->batcher, time_us(run, now), &events, err);
-    uint64_t waiting;
 
     if (status != DK_OK)
         return status;
@@ -178,7 +178,6 @@ static enum dk_status close_batch(struct run *run, int64_t now, struct dk_err *e
     }
     run->result->batches++;
     run->result->events += events->count;
-    waiting = run->accepted - run->started;
     if (waiting > run->result->queue_max)
         run->result->queue_max = waiting;
     if (run->options->progress != NULL && run->result->batches % PROGRESS_STEP == 0)

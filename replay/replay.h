@@ -45,7 +45,7 @@ struct dk_replay_result {
     struct dk_replay_times *times;   /* by trace index; released by dk_replay_release */
     uint64_t dropped[DK_DROP_COUNT]; /* the trace's, and those that the core refused */
     uint64_t batches, events;
-    uint64_t queue_max;  /* most jobs that waited after a pass */
+    uint64_t queue_max;  /* most jobs that a pass found waiting */
     uint64_t elapsed_ns; /* of the replay loop: no reading, no setting up, no statistics */
     struct dk_replay_stats stats;
 };
