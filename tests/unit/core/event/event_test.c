@@ -204,6 +204,24 @@ static void utf8_is_held_to_the_letter(void **state)
                          rows[i].valid);
 }
 
+/* The check goes by words of 8 and 4 bytes that overlap: no place may lie between them. */
+static void a_bad_byte_is_found_at_every_place_of_every_size(void **state)
+{
+    uint8_t bytes[40];
+    size_t size, at;
+
+    (void)state;
+    for (size = 1; size <= sizeof(bytes); size++) {
+        memset(bytes, 'a', sizeof(bytes));
+        assert_true(dk_utf8_valid(bytes, size));
+        for (at = 0; at < size; at++) {
+            bytes[at] = 0x80;
+            assert_false(dk_utf8_valid(bytes, size));
+            bytes[at] = 'a';
+        }
+    }
+}
+
 static void every_type_has_a_name_a_fingerprint_and_a_shape(void **state)
 {
     int i;
@@ -231,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_full_buffer_is_left_as_it_was),
         cmocka_unit_test(a_broken_limit_is_named_and_nothing_is_written),
         cmocka_unit_test(utf8_is_held_to_the_letter),
+        cmocka_unit_test(a_bad_byte_is_found_at_every_place_of_every_size),
         cmocka_unit_test(every_type_has_a_name_a_fingerprint_and_a_shape),
     };
 
