@@ -48,7 +48,7 @@ struct run {
     bool use_memory;
     struct dk_stamp stamp_submit, stamp_end;
     struct dk_request submit, report;
-    char user[16];
+    struct dk_arena texts; /* names in the open batch: its events borrow them until it closes */
 };
 
 enum dk_status dk_machine_guess(struct dk_machine *machine, int64_t procs, int64_t nodes_max,
@@ -176,6 +176,7 @@ static enum dk_status close_batch(struct run *run, int64_t now, struct dk_err *e
         if (events->items[i].type == DK_EVENT_JOB_PLACED)
             note_start(run, &events->items[i].job_placed, now);
     }
+    dk_arena_reset(&run->texts);
     run->result->batches++;
     run->result->events += events->count;
     if (waiting > run->result->queue_max)
@@ -208,11 +209,12 @@ static enum dk_status register_nodes(struct run *run, const struct dk_machine *m
                                      struct dk_err *err)
 {
     for (int32_t i = 0; i < machine->nodes; i++) {
-        char name[16];
+        enum { SIZE = 16 };
+        char *name = dk_arena_take(&run->texts, SIZE);
         struct dk_request request = { .type = DK_REQUEST_REGISTER_NODE };
         enum dk_status status;
 
-        (void)snprintf(name, sizeof(name), "n%06d", i + 1);
+        (void)snprintf(name, SIZE, "n%06d", i + 1);
         request.register_node.spec = (struct dk_node_spec){
             .name = dk_text_of(name),
             .cores = machine->cores_per_node,
@@ -290,13 +292,14 @@ static void report_end(struct run *run, struct end end, int64_t now)
 /* "u" and the number; users of a trace have no names. */
 static struct dk_text user_name(struct run *run, int32_t user)
 {
-    char *p = run->user + sizeof(run->user);
+    enum { SIZE = 16 };
+    char *name = dk_arena_take(&run->texts, SIZE), *p = name + SIZE;
 
     do
         *--p = (char)('0' + user % 10);
     while ((user /= 10) > 0);
     *--p = 'u';
-    return (struct dk_text){ p, (uint32_t)(run->user + sizeof(run->user) - p) };
+    return (struct dk_text){ p, (uint32_t)(name + SIZE - p) };
 }
 
 static void submit_job(struct run *run, uint32_t index, int64_t now)
@@ -424,11 +427,13 @@ enum dk_status dk_replay_run(struct dk_replay_result *result, const struct dk_tr
         result->times[i] = (struct dk_replay_times){ DK_START_NONE, DK_START_NONE };
     run.places = dk_alloc_new(alloc, trace->count * sizeof(*run.places));
     run.ends = dk_alloc_new(alloc, trace->count * sizeof(*run.ends));
+    dk_arena_init(&run.texts, alloc);
     run.core = dk_core_create(alloc, &core_options);
     run.batcher = dk_batcher_create(run.core, alloc, &batcher_options);
     status = run_core(&run, machine, err);
     dk_batcher_destroy(run.batcher);
     dk_core_destroy(run.core);
+    dk_arena_release(&run.texts);
     dk_alloc_free(alloc, run.ends, trace->count * sizeof(*run.ends));
     dk_alloc_free(alloc, run.places, trace->count * sizeof(*run.places));
     if (status == DK_OK)
