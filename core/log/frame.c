@@ -142,7 +142,7 @@ static uint8_t *add_header(struct dk_buf *buf, size_t size, uint64_t seq_first, 
 bool dk_frame_add(struct dk_buf *buf, const struct dk_log_batch *batch)
 {
     uint8_t *bytes, *data;
-    size_t size;
+    size_t size = 0;
 
     if (dk_frame_size(batch, &size, NULL) != DK_OK)
         return false;
