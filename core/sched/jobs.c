@@ -1,0 +1,222 @@
+/* jobs.c - the records of jobs, and the demands and names that they share */
+#include "sched/state.h"
+
+#include <string.h>
+
+#define PAGE_JOBS 1024u
+
+uint32_t dk_job_new(struct dk_core *core, int64_t id)
+{
+    uint32_t slot = core->job_free;
+    struct dk_job *job;
+
+    if (slot != DK_SLOT_NONE) {
+        core->job_free = dk_job_at(core, slot)->name_next;
+    } else {
+        slot = core->job_limit++;
+        if (slot / PAGE_JOBS >= core->job_page_count) {
+            uint32_t capacity = core->job_page_count;
+            size_t size = sizeof(*core->job_pages);
+
+            core->job_pages = core->alloc->resize(core->alloc->ctx, core->job_pages,
+                                                  capacity * size, (capacity + 1) * size);
+            core->job_pages[capacity] =
+                dk_alloc_new(core->alloc, PAGE_JOBS * sizeof(struct dk_job));
+            core->job_page_count++;
+        }
+    }
+    job = dk_job_at(core, slot);
+    memset(job, 0, sizeof(*job));
+    job->id = id;
+    job->task = -1;
+    job->eligible = DK_TIME_NONE;
+    job->planned = INT64_MAX;
+    job->state = DK_JOB_PENDING;
+    job->dependency_first = job->waiter_first = DK_SLOT_NONE;
+    job->name_next = job->name_prev = DK_SLOT_NONE;
+    dk_table_put(&core->jobs_by_id, (uint64_t)id, slot);
+    return slot;
+}
+
+/* The caller has taken it out of its queue, the list of its name and the lists of those who wait. */
+void dk_job_drop(struct dk_core *core, uint32_t slot)
+{
+    struct dk_job *job = dk_job_at(core, slot);
+
+    DK_CHECK(job->waiter_first == DK_SLOT_NONE);
+    dk_digest_job_gone(core, job);
+    dk_depend_drop(core, slot);
+    dk_demand_drop(core, job->demand);
+    dk_intern_drop(&core->texts, job->name);
+    dk_intern_drop(&core->texts, job->account);
+    core->partitions[job->partition].jobs--;
+    dk_ranges_release(core, &job->cores);
+    dk_ranges_release(core, &job->gpus);
+    if (job->array != NULL) {
+        dk_alloc_free(core->alloc, job->array->ranges,
+                      job->array->range_capacity * sizeof(*job->array->ranges));
+        dk_alloc_free(core->alloc, job->array, sizeof(*job->array));
+    }
+    dk_table_remove(&core->jobs_by_id, (uint64_t)job->id);
+    job->state = DK_JOB_UNKNOWN;
+    job->name_next = core->job_free;
+    core->job_free = slot;
+}
+
+/* --- demands --- */
+
+#define DEMAND_LOGICAL offsetof(struct dk_demand, cores_min) /* bytes that make a demand what it is */
+
+void dk_demand_from_spec(struct dk_demand *demand, const struct dk_job_spec *spec)
+{
+    memset(demand, 0, sizeof(*demand));
+    demand->nodes = (uint32_t)spec->nodes;
+    demand->tasks = (uint32_t)spec->tasks;
+    demand->cpus_per_task = (uint32_t)spec->cpus_per_task;
+    demand->tasks_per_node = (uint32_t)spec->tasks_per_node;
+    demand->memory_per_node = (uint32_t)spec->memory_mib_per_node;
+    demand->memory_per_cpu = (uint32_t)spec->memory_mib_per_cpu;
+    demand->gpus_per_node = (uint32_t)spec->gpus_per_node;
+    demand->gpus_per_task = (uint32_t)spec->gpus_per_task;
+    demand->exclusive = spec->exclusive;
+}
+
+void dk_demand_complete(struct dk_demand *demand)
+{
+    uint64_t cores = (uint64_t)demand->tasks * demand->cpus_per_task;
+
+    demand->cores_min = cores > UINT32_MAX ? UINT32_MAX : (uint32_t)cores;
+    demand->fungible = demand->nodes == 0 && demand->cpus_per_task == 1 && demand->tasks_per_node == 0 &&
+                      demand->memory_per_node == 0 && demand->memory_per_cpu == 0 &&
+                      demand->gpus_per_node == 0 && demand->gpus_per_task == 0 &&
+                      demand->constraint == 0 && !demand->exclusive;
+}
+
+/* The constraint enters the hash as its text, not as its id. */
+static uint64_t demand_hash(const struct dk_core *core, const struct dk_demand *demand)
+{
+    struct {
+        unsigned char logical[DEMAND_LOGICAL];
+        uint64_t constraint;
+    } bytes;
+    struct dk_demand copy = *demand;
+
+    memset(&bytes, 0, sizeof(bytes));
+    copy.constraint = 0;
+    memcpy(bytes.logical, &copy, DEMAND_LOGICAL);
+    bytes.constraint = core->texts.entries[demand->constraint].hash;
+    return dk_hash(DK_HASH_DEMAND, &bytes, sizeof(bytes));
+}
+
+/* `wanted->constraint` is a text already held by the caller; the demand holds it once for itself. */
+uint32_t dk_demand_hold(struct dk_core *core, const struct dk_demand *wanted)
+{
+    uint64_t hash = demand_hash(core, wanted), key;
+    uint32_t index;
+    struct dk_demand *demand;
+
+    for (key = hash | 1;; key += 2) {
+        index = dk_table_find(&core->demands_by_key, key);
+        if (index == DK_TABLE_NONE)
+            break;
+        if (memcmp(&core->demands[index], wanted, DEMAND_LOGICAL) == 0) {
+            core->demands[index].holders++;
+            return index;
+        }
+    }
+    index = core->demand_free;
+    if (index != DK_SLOT_NONE) {
+        core->demand_free = core->demands[index].free_next;
+    } else {
+        index = core->demand_count;
+        core->demands = dk_grow(core->alloc, core->demands, &core->demand_capacity, index + 1,
+                               sizeof(*core->demands));
+        core->demand_count++;
+    }
+    demand = &core->demands[index];
+    *demand = *wanted;
+    demand->constraint =
+        dk_intern_hold(&core->texts, dk_intern_text(&core->texts, wanted->constraint));
+    dk_demand_complete(demand);
+    demand->holders = 1;
+    demand->hash = hash;
+    demand->key = key;
+    dk_table_put(&core->demands_by_key, key, index);
+    return index;
+}
+
+/* Demands of one hash would take neighbouring keys; one that is left behind by a removal is only
+ * not shared any more, which costs memory and nothing else. */
+void dk_demand_drop(struct dk_core *core, uint32_t index)
+{
+    struct dk_demand *demand = &core->demands[index];
+
+    DK_CHECK(demand->holders > 0);
+    if (--demand->holders > 0)
+        return;
+    dk_table_remove(&core->demands_by_key, demand->key);
+    dk_intern_drop(&core->texts, demand->constraint);
+    demand->free_next = core->demand_free;
+    core->demand_free = index;
+}
+
+/* --- names: the active jobs of one name, in order of id, for singleton dependencies --- */
+
+void dk_name_link(struct dk_core *core, uint32_t slot)
+{
+    struct dk_job *job = dk_job_at(core, slot);
+    struct dk_intern_entry *name = &core->texts.entries[job->name];
+
+    if (job->name == 0)
+        return;
+    job->name_prev = name->last;
+    job->name_next = DK_SLOT_NONE;
+    if (name->last != DK_SLOT_NONE)
+        dk_job_at(core, name->last)->name_next = slot;
+    else
+        name->first = slot;
+    name->last = slot;
+    name->singletons += (job->flags & DK_FLAG_SINGLETON) != 0;
+}
+
+void dk_name_link_sorted(struct dk_core *core, uint32_t slot)
+{
+    struct dk_job *job = dk_job_at(core, slot);
+    struct dk_intern_entry *name = &core->texts.entries[job->name];
+    uint32_t next = name->first;
+
+    if (job->name == 0)
+        return;
+    while (next != DK_SLOT_NONE && dk_job_at(core, next)->id < job->id)
+        next = dk_job_at(core, next)->name_next;
+    if (next == DK_SLOT_NONE) {
+        dk_name_link(core, slot);
+        return;
+    }
+    job->name_next = next;
+    job->name_prev = dk_job_at(core, next)->name_prev;
+    dk_job_at(core, next)->name_prev = slot;
+    if (job->name_prev != DK_SLOT_NONE)
+        dk_job_at(core, job->name_prev)->name_next = slot;
+    else
+        name->first = slot;
+    name->singletons += (job->flags & DK_FLAG_SINGLETON) != 0;
+}
+
+void dk_name_unlink(struct dk_core *core, uint32_t slot)
+{
+    struct dk_job *job = dk_job_at(core, slot);
+    struct dk_intern_entry *name = &core->texts.entries[job->name];
+
+    if (job->name == 0)
+        return;
+    if (job->name_prev != DK_SLOT_NONE)
+        dk_job_at(core, job->name_prev)->name_next = job->name_next;
+    else
+        name->first = job->name_next;
+    if (job->name_next != DK_SLOT_NONE)
+        dk_job_at(core, job->name_next)->name_prev = job->name_prev;
+    else
+        name->last = job->name_prev;
+    name->singletons -= (job->flags & DK_FLAG_SINGLETON) != 0;
+}

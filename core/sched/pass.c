@@ -1,0 +1,403 @@
+/* pass.c - what follows at `now`: limits, lost nodes, hopeless jobs, and a pass over each domain */
+#include "sched/pass.h"
+
+#include <string.h>
+
+struct dk_scratch *dk_scratch_create(const struct dk_alloc *alloc)
+{
+    struct dk_scratch *scratch = dk_alloc_new(alloc, sizeof(*scratch));
+
+    memset(scratch, 0, sizeof(*scratch));
+    scratch->alloc = alloc;
+    scratch->profile.alloc = alloc;
+    dk_arena_init(&scratch->arena, alloc);
+    dk_rank_table_init(&scratch->logs);
+    return scratch;
+}
+
+void dk_scratch_destroy(struct dk_scratch *scratch)
+{
+    const struct dk_alloc *alloc = scratch->alloc;
+
+    dk_arena_release(&scratch->arena);
+    dk_alloc_free(alloc, scratch->started, scratch->started_capacity * sizeof(*scratch->started));
+    dk_alloc_free(alloc, scratch->taken, scratch->taken_capacity * sizeof(*scratch->taken));
+    dk_alloc_free(alloc, scratch->profile.steps,
+                  scratch->profile.capacity * sizeof(*scratch->profile.steps));
+    dk_alloc_free(alloc, scratch->picks, scratch->pick_capacity * sizeof(*scratch->picks));
+    for (uint32_t i = 0; i < sizeof(scratch->pools) / sizeof(scratch->pools[0]); i++)
+        dk_alloc_free(alloc, scratch->pools[i].nodes, scratch->pools[i].size);
+    dk_alloc_free(alloc, scratch->ranks, scratch->rank_capacity * sizeof(*scratch->ranks));
+    dk_alloc_free(alloc, scratch, sizeof(*scratch));
+}
+
+void dk_scratch_fresh(struct dk_core *core, uint32_t slot)
+{
+    struct dk_scratch *scratch = core->scratch;
+
+    if (scratch->fresh_count == sizeof(scratch->fresh) / sizeof(scratch->fresh[0]))
+        scratch->fresh_many = true;
+    else
+        scratch->fresh[scratch->fresh_count++] = slot;
+}
+
+uint64_t dk_scratch_examined(const struct dk_scratch *scratch)
+{
+    return scratch->examined;
+}
+
+void *dk_pass_memory(struct dk_pass *pass, size_t size)
+{
+    return dk_arena_take(&pass->scratch->arena, size);
+}
+
+/* --- placing --- */
+
+struct dk_tasks dk_tasks_of(const struct dk_job *job)
+{
+    struct dk_tasks tasks = { job->array, 1, 0, -1 };
+
+    if (job->array != NULL) {
+        tasks.left = job->array->waiting;
+        if (job->array->running_max > 0 && job->array->running_max - job->array->live < tasks.left)
+            tasks.left = job->array->running_max - job->array->live;
+        tasks.next = job->array->ranges[0].first;
+    }
+    return tasks;
+}
+
+static void tasks_advance(struct dk_tasks *tasks)
+{
+    const struct dk_index_range *range;
+
+    tasks->left--;
+    if (tasks->array == NULL || tasks->left == 0)
+        return;
+    range = &tasks->array->ranges[tasks->range];
+    if (range->last - tasks->next >= range->step)
+        tasks->next += range->step;
+    else
+        tasks->next = tasks->array->ranges[++tasks->range].first;
+}
+
+static struct dk_span *spans_of(struct dk_events *out, const struct dk_ranges *ranges)
+{
+    struct dk_span *spans;
+    int64_t last = 0;
+
+    if (ranges->count == 0)
+        return NULL;
+    spans = dk_arena_take(&out->arena, ranges->count * sizeof(*spans));
+    for (uint32_t i = 0; i < ranges->count; i++) {
+        spans[i].gap = ranges->items[i].first - last;
+        spans[i].count = ranges->items[i].count;
+        last = (int64_t)ranges->items[i].first + ranges->items[i].count;
+    }
+    return spans;
+}
+
+/* Kept in order of end; a pass seldom starts more than a few. */
+static void started_add(struct dk_scratch *scratch, int64_t end, uint64_t cores)
+{
+    uint32_t at = scratch->started_count;
+
+    scratch->started = dk_grow(scratch->alloc, scratch->started, &scratch->started_capacity, at + 1,
+                               sizeof(*scratch->started));
+    for (; at > 0 && scratch->started[at - 1].end > end; at--)
+        scratch->started[at] = scratch->started[at - 1];
+    scratch->started[at].end = end;
+    scratch->started[at].cores = cores;
+    scratch->started[at].taken = scratch->taken_count;
+    scratch->started_count++;
+}
+
+void dk_pass_start(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks,
+                   const struct dk_ranges *cores, const struct dk_ranges *gpus)
+{
+    const struct dk_job *job = dk_job_at(pass->core, entry->slot);
+    struct dk_scratch *scratch = pass->scratch;
+    struct dk_event *event = dk_events_add(pass->out, DK_EVENT_JOB_PLACED, pass->now);
+    struct dk_job_placed *placed = &event->job_placed;
+    struct dk_taken *taken;
+
+    placed->job = job->id;
+    placed->attempt = (int32_t)job->attempt + 1;
+    placed->array_job = job->array_job;
+    placed->task = job->task;
+    if (tasks->array != NULL) {
+        placed->job = pass->core->job_next + scratch->tasks_placed++;
+        placed->attempt = 1;
+        placed->array_job = job->id;
+        placed->task = tasks->next;
+    }
+    placed->cores = spans_of(pass->out, cores);
+    placed->cores_count = cores->count;
+    placed->gpus = spans_of(pass->out, gpus);
+    placed->gpus_count = gpus->count;
+    tasks_advance(tasks);
+    started_add(scratch, dk_add_saturated(pass->now, job->limit_us), dk_ranges_sum(cores));
+    scratch->taken = dk_grow(scratch->alloc, scratch->taken, &scratch->taken_capacity,
+                             scratch->taken_count + 1, sizeof(*scratch->taken));
+    taken = &scratch->taken[scratch->taken_count++];
+    taken->demand = dk_demand_of(pass->core, job);
+    taken->cores = *cores;
+    taken->gpus = *gpus;
+}
+
+/* Everything that the pass gave away comes back: apply will take it for good. */
+static void give_back(struct dk_pass *pass)
+{
+    struct dk_scratch *scratch = pass->scratch;
+
+    for (uint32_t i = 0; i < scratch->taken_count; i++) {
+        const struct dk_taken *taken = &scratch->taken[i];
+
+        if (!pass->counted) {
+            dk_machine_give(pass->core, taken->demand, &taken->cores, &taken->gpus);
+            continue;
+        }
+        for (uint32_t k = 0; k < taken->cores.count; k++)
+            dk_bitmap_add_range(&pass->core->cores_free, taken->cores.items[k].first,
+                                taken->cores.items[k].count);
+    }
+    scratch->taken_count = 0;
+}
+
+/* --- deadlines --- */
+
+int64_t dk_pass_deadline(const struct dk_core *core, const struct dk_domain *domain)
+{
+    struct dk_place place = { 0, 0 };
+    const struct dk_entry *entry;
+
+    if (!core->policy.enforce_limits)
+        return INT64_MAX;
+    while ((entry = dk_order_list_at(&domain->running, place)) != NULL) {
+        if (dk_job_at(core, entry->slot)->state == DK_JOB_RUNNING)
+            return (int64_t)entry->key;
+        place = dk_place_next(&domain->running, place);
+    }
+    return INT64_MAX;
+}
+
+static void limits_reached(const struct dk_core *core, const struct dk_domain *domain, int64_t now,
+                           struct dk_events *out)
+{
+    struct dk_place place = { 0, 0 };
+    const struct dk_entry *entry;
+
+    if (!core->policy.enforce_limits)
+        return;
+    while ((entry = dk_order_list_at(&domain->running, place)) != NULL && entry->key <= now) {
+        const struct dk_job *job = dk_job_at(core, entry->slot);
+
+        if (job->state == DK_JOB_RUNNING) {
+            struct dk_event *event = dk_events_add(out, DK_EVENT_JOB_END_REQUESTED, now);
+
+            event->job_end_requested.job = job->id;
+            event->job_end_requested.attempt = (int32_t)job->attempt;
+            event->job_end_requested.state = DK_END_STATE_TIMEOUT;
+            event->job_end_requested.requeue = false;
+            event->job_end_requested.hold = false;
+        }
+        place = dk_place_next(&domain->running, place);
+    }
+}
+
+/* Is this node silent at `now`? `watched`: it could be. */
+static bool node_silent(const struct dk_core *core, const struct dk_node *node, int64_t now,
+                        bool *watched)
+{
+    *watched = !node->lost && node->cores > 0 && node->condition != DK_NODE_CONDITION_DOWN;
+    return *watched && dk_add_saturated(node->beat, core->policy.beat_timeout_us) <= now;
+}
+
+/* When the next node will have been silent for too long; never, while most nodes are silent: then
+ * the fault is probably on our side. */
+int64_t dk_beat_deadline(const struct dk_core *core)
+{
+    int64_t first = INT64_MAX;
+    uint32_t silent = 0, watched_count = 0;
+
+    for (uint32_t i = 0; i < core->node_count; i++) {
+        bool watched;
+
+        silent += node_silent(core, &core->nodes[i], core->time, &watched);
+        watched_count += watched;
+        if (watched)
+            first = dk_min(first, dk_add_saturated(core->nodes[i].beat, core->policy.beat_timeout_us));
+    }
+    return silent * 2 > watched_count ? INT64_MAX : first;
+}
+
+/* The job lost one of its nodes. */
+static void job_lost_node(const struct dk_core *core, const struct dk_job *job, int64_t now,
+                          struct dk_events *out)
+{
+    struct dk_event *event;
+
+    if ((job->flags & DK_FLAG_REQUEUE) && job->state == DK_JOB_RUNNING) {
+        event = dk_events_add(out, DK_EVENT_JOB_REQUEUED, now);
+        event->job_requeued.job = job->id;
+        event->job_requeued.hold = false;
+        event->job_requeued.reason = DK_END_STATE_NODE_FAIL;
+        return;
+    }
+    (void)core;
+    event = dk_events_add(out, DK_EVENT_JOB_ENDED, now);
+    memset(&event->job_ended, 0, sizeof(event->job_ended));
+    event->job_ended.job = job->id;
+    event->job_ended.attempt = (int32_t)job->attempt;
+    event->job_ended.state = DK_END_STATE_NODE_FAIL;
+}
+
+static bool job_uses_lost(const struct dk_core *core, const struct dk_job *job, const bool *lost)
+{
+    for (uint32_t i = 0; i < job->cores.count; i++) {
+        struct dk_range range = job->cores.items[i];
+
+        while (range.count > 0) {
+            uint32_t number = dk_node_of_core(core, range.first);
+            const struct dk_node *node = &core->nodes[number];
+            uint32_t here = node->core_first + node->cores - range.first;
+
+            if (lost[number])
+                return true;
+            here = here < range.count ? here : range.count;
+            range.first += here;
+            range.count -= here;
+        }
+    }
+    return false;
+}
+
+/* Nodes that were silent for too long are down, and their jobs end or go back to the queue. */
+static void nodes_lost(struct dk_core *core, int64_t now, struct dk_events *out)
+{
+    uint32_t silent = 0, watched_count = 0;
+    bool *lost;
+
+    if (core->policy.beat_timeout_us <= 0 || core->node_count == 0)
+        return;
+    lost = dk_arena_take(&core->scratch->arena, core->node_count * sizeof(*lost));
+    for (uint32_t i = 0; i < core->node_count; i++) {
+        bool watched;
+
+        lost[i] = node_silent(core, &core->nodes[i], now, &watched);
+        silent += lost[i];
+        watched_count += watched;
+    }
+    if (silent == 0 || silent * 2 > watched_count)
+        return;
+    for (uint32_t i = 0; i < core->node_count; i++) {
+        struct dk_event *event;
+
+        if (!lost[i])
+            continue;
+        event = dk_events_add(out, DK_EVENT_NODE_CONDITION_SET, now);
+        event->node_condition_set.node = dk_intern_text(&core->texts, core->nodes[i].name);
+        event->node_condition_set.condition = DK_NODE_CONDITION_DOWN;
+        event->node_condition_set.reason = dk_text_of("not responding");
+    }
+    for (uint32_t d = 0; d < core->domain_count; d++) {
+        struct dk_place place = { 0, 0 };
+        const struct dk_entry *entry;
+
+        while ((entry = dk_order_list_at(&core->domains[d].running, place)) != NULL) {
+            if (job_uses_lost(core, dk_job_at(core, entry->slot), lost))
+                job_lost_node(core, dk_job_at(core, entry->slot), now, out);
+            place = dk_place_next(&core->domains[d].running, place);
+        }
+    }
+}
+
+static void hopeless_ended(const struct dk_core *core, int64_t now, struct dk_events *out)
+{
+    for (uint32_t i = 0; i < core->doomed_count; i++) {
+        uint32_t slot = dk_job_slot(core, core->doomed[i]);
+        struct dk_event *event;
+
+        if (slot == DK_SLOT_NONE || dk_job_at(core, slot)->state != DK_JOB_PENDING)
+            continue;
+        event = dk_events_add(out, DK_EVENT_JOB_ENDED, now);
+        memset(&event->job_ended, 0, sizeof(event->job_ended));
+        event->job_ended.job = core->doomed[i];
+        event->job_ended.state = DK_END_STATE_CANCELLED;
+    }
+}
+
+/* --- the pass --- */
+
+static void domain_pass(struct dk_core *core, struct dk_domain *domain, int64_t now,
+                        struct dk_events *out)
+{
+    struct dk_pass pass;
+
+    memset(&pass, 0, sizeof(pass));
+    pass.core = core;
+    pass.scratch = core->scratch;
+    pass.domain = domain;
+    pass.now = now;
+    pass.out = out;
+    pass.free = domain->cores_free;
+    pass.counted = !domain->node_by_node && domain->nonfungible == 0;
+    pass.scratch->started_count = 0;
+    switch (core->policy.backfill) {
+    case DK_BACKFILL_NONE:
+    case DK_BACKFILL_EASY:
+    case DK_BACKFILL_COUNT:
+        if (pass.counted)
+            dk_easy_counted(&pass);
+        else
+            dk_easy_by_node(&pass);
+        break;
+    case DK_BACKFILL_CONSERVATIVE:
+        if (pass.counted)
+            dk_conservative_counted(&pass);
+        else
+            dk_conservative_by_node(&pass);
+        break;
+    case DK_BACKFILL_CONSERVATIVE_KEEP:
+        if (pass.counted)
+            dk_keep_counted(&pass);
+        else
+            dk_conservative_by_node(&pass);
+        break;
+    }
+    give_back(&pass);
+}
+
+/* The core is only read, but for its derived tables: they are marked while a pass thinks and are as they
+ * were when it returns; and the shortcut remembers what the pass found. Neither is state. */
+void dk_core_schedule(const struct dk_core *core, int64_t now, struct dk_events *out)
+{
+    struct dk_core *work = (struct dk_core *)(uintptr_t)core;
+    struct dk_scratch *scratch = work->scratch;
+    uint32_t decided = out->count;
+
+    DK_CHECK(now >= core->time);
+    dk_domains_ensure(work);
+    if (scratch->arena.chunks != NULL)
+        dk_arena_reset(&scratch->arena);
+    scratch->tasks_placed = 0;
+    for (uint32_t i = 0; i < work->domain_count; i++)
+        limits_reached(work, &work->domains[i], now, out);
+    nodes_lost(work, now, out);
+    hopeless_ended(work, now, out);
+    for (uint32_t i = decided; i < out->count; i++)
+        if (out->items[i].type == DK_EVENT_NODE_CONDITION_SET)
+            return; /* where to place is for the next batch, when these nodes are known to be gone */
+    decided = out->count - decided;
+    for (uint32_t i = 0; i < work->domain_count; i++) {
+        uint32_t before = out->count;
+
+        if (!work->domains[i].pass_due)
+            continue;
+        domain_pass(work, &work->domains[i], now, out);
+        /* Applying these placements is not a change that the shortcut has to fear. */
+        scratch->kept_version = work->version + (out->count - before);
+        scratch->kept = scratch->kept && decided == 0;
+        scratch->fresh_count = 0;
+        scratch->fresh_many = false;
+    }
+}

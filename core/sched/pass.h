@@ -1,0 +1,232 @@
+/* pass.h - one pass over a domain: the parts that its files share
+ *
+ * pass.c drives; walk.c goes through the queue in order; plan_count.c and plan_node.c know what
+ * is free when; easy.c and conservative.c decide. A pass marks what it gives away in the core's derived
+ * tables while it thinks and takes every mark back before it returns: the core is
+ * unchanged, and apply does it again, for good.
+ *
+ * Two ways to know what is free. Where only single cores are asked for in a domain of one
+ * partition, the number of free cores says all ("counted"). Else nodes are looked at one by one. For
+ * jobs of single cores both give the same starts; a test holds them to that.
+ */
+#ifndef DK_SCHED_PASS_H
+#define DK_SCHED_PASS_H
+
+#include "sched/state.h"
+
+/* --- rank.c: orders that move with time --- */
+
+struct dk_rank {
+    int64_t rough;   /* log2 of the value, 32 bits behind the point, error below DK_RANK_ERROR */
+    int64_t waited;  /* us */
+    int64_t limit_us;
+    uint32_t cores;
+    uint32_t grade;  /* unicep: 0 outranks 1 outranks 2 */
+    const struct dk_entry *entry;
+};
+
+struct dk_rank_table {
+    int64_t logs[258]; /* log2(1 + i/256), 32 bits behind the point */
+};
+
+void dk_rank_table_init(struct dk_rank_table *table);
+void dk_rank_set(const struct dk_core *core, const struct dk_rank_table *table,
+                 const struct dk_entry *entry, int64_t submit, int64_t now, struct dk_rank *rank);
+bool dk_rank_before(const struct dk_core *core, const struct dk_rank *a, const struct dk_rank *b);
+
+/* --- walk.c: the queue in order --- */
+
+struct dk_walk {
+    const struct dk_domain *domain;
+    dk_i128 drift;
+    struct dk_place queue, aged;
+    bool moves; /* then ranks is a heap, the first on top */
+    const struct dk_core *core;
+    struct dk_rank *ranks;
+    uint32_t rank_count;
+    bool from_aged;
+};
+
+/* What the walk may leave out: entries that ask for more than `cores`, and those that ask for more than
+ * `extra` and for a span above `span`. */
+struct dk_filter {
+    uint64_t cores, extra;
+    int64_t span;
+};
+
+void dk_walk_start(struct dk_walk *walk, const struct dk_core *core, const struct dk_domain *domain,
+                   int64_t now);
+const struct dk_entry *dk_walk_peek(struct dk_walk *walk); /* NULL: at the end */
+void dk_walk_next(struct dk_walk *walk);
+/* Goes on to a block in which something may pass the filter; may stop earlier. */
+void dk_walk_skip(struct dk_walk *walk, const struct dk_filter *filter);
+/* Orders that move: leaves out, once and for all, what does not pass. */
+void dk_walk_keep(struct dk_walk *walk, const struct dk_filter *filter);
+
+/* --- pass.c --- */
+
+struct dk_started { /* a job placed by this pass */
+    int64_t end;
+    uint64_t cores;
+    uint32_t taken; /* which */
+};
+
+struct dk_taken { /* what is to be given back when the pass is over */
+    const struct dk_demand *demand;
+    struct dk_ranges cores, gpus;
+};
+
+struct dk_pass {
+    struct dk_core *core; /* as it was when the pass returns */
+    struct dk_scratch *scratch;
+    struct dk_domain *domain;
+    int64_t now;
+    bool counted;
+    uint64_t free; /* cores, after what this pass gave away */
+    struct dk_events *out;
+};
+
+/* Where the tasks of an array are that have not been started by this pass. */
+struct dk_tasks {
+    const struct dk_array *array;
+    uint32_t left, range;
+    int32_t next;
+};
+
+struct dk_tasks dk_tasks_of(const struct dk_job *job);
+/* Places one job (or the next task): takes the cores and adds the decision. */
+void dk_pass_start(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks,
+                   const struct dk_ranges *cores, const struct dk_ranges *gpus);
+void *dk_pass_memory(struct dk_pass *pass, size_t size); /* until the pass is over */
+
+int64_t dk_pass_deadline(const struct dk_core *core, const struct dk_domain *domain);
+int64_t dk_beat_deadline(const struct dk_core *core);
+uint64_t dk_scratch_examined(const struct dk_scratch *scratch);
+
+/* --- plan_count.c --- */
+
+void dk_count_take(struct dk_pass *pass, uint32_t count, struct dk_ranges *cores);
+/* Goes through the expected ends in order: of running jobs, merged with those that this pass started. A job past
+ * its expected end counts as ending one second from now. */
+struct dk_ends {
+    const struct dk_order_list *running;
+    const struct dk_scratch *scratch;
+    struct dk_place place;
+    uint32_t started;
+    struct dk_place overdue_limit, overdue_next; /* the jobs past their end are those before the limit */
+    const struct dk_entry *last_running; /* what was handed out last */
+    const struct dk_started *last_started;
+    uint64_t overdue; /* cores of jobs past their end, until they are handed out */
+    int64_t now;
+};
+
+void dk_ends_start(struct dk_ends *ends, const struct dk_pass *pass);
+bool dk_ends_next(struct dk_ends *ends, int64_t *time, uint64_t *cores); /* false: there is none */
+/* Node by node: what the end that ends_next just handed out gives back; one after the other (false: no more). */
+bool dk_ends_holding(struct dk_ends *ends, const struct dk_pass *pass, struct dk_taken *holding);
+
+/* When `cores` are free at the latest, by the expected ends: *shadow, and *extra cores more then. */
+void dk_count_shadow(const struct dk_pass *pass, uint64_t cores, int64_t *shadow, uint64_t *extra);
+
+/* --- profile.c: how many cores are free at each future moment --- */
+
+struct dk_step {
+    int64_t time;
+    int64_t free; /* cores, from here on */
+};
+
+struct dk_profile {
+    const struct dk_alloc *alloc;
+    struct dk_step *steps; /* by time; the last one lasts for ever */
+    uint32_t count, capacity;
+};
+
+void dk_profile_build(struct dk_profile *profile, const struct dk_pass *pass);
+/* The earliest time from the first step on at which `cores` are free for `span`; INT64_MAX: never. */
+int64_t dk_profile_earliest(const struct dk_profile *profile, int64_t cores, int64_t span);
+/* Adds `cores` (negative: takes) from `start` to `end`. */
+void dk_profile_change(struct dk_profile *profile, int64_t start, int64_t end, int64_t cores);
+
+/* --- place.c: on which nodes --- */
+
+struct dk_view { /* what is free on each node, by node number */
+    uint32_t *cores, *memory, *gpus;
+};
+
+struct dk_pick {
+    uint32_t node, tasks;
+};
+
+/* The nodes that a demand may use, one byte a node; good until the machine changes. */
+const uint8_t *dk_pool(struct dk_core *core, const struct dk_demand *demand);
+/* How many tasks of the demand fit on a node with so much free. */
+uint32_t dk_tasks_fit(const struct dk_demand *demand, const struct dk_node *node, uint32_t cores,
+                      uint32_t memory, uint32_t gpus);
+/* Chooses nodes for the demand out of what is free in `view` (and in `other`, unless NULL). With `first`
+ * (spread demands only) what is free there is used before the rest. False: it does not fit. The
+ * choice is in scratch->picks. */
+bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struct dk_view *view,
+               const struct dk_view *other, const struct dk_view *first);
+/* What the picks hold, off `view`. */
+void dk_view_take(const struct dk_core *core, const struct dk_demand *demand, struct dk_view *view,
+                  const struct dk_pick *picks, uint32_t count);
+void dk_view_give(const struct dk_core *core, struct dk_view *view, const struct dk_taken *holding);
+struct dk_view dk_view_now(const struct dk_core *core);
+struct dk_view dk_view_copy(struct dk_pass *pass, const struct dk_view *view);
+/* Starts the entry's next task on the picks. */
+void dk_start_picks(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks);
+/* Calls `visit` with each node that cores or GPUs of a holding lie on, and how much. */
+typedef void dk_holding_visit(void *context, uint32_t node, uint32_t cores, uint32_t memory,
+                              uint32_t gpus);
+void dk_holding_each(const struct dk_core *core, const struct dk_taken *holding,
+                     dk_holding_visit *visit, void *context);
+
+/* --- easy.c, conservative.c: the disciplines --- */
+
+void dk_easy_counted(struct dk_pass *pass);
+void dk_easy_by_node(struct dk_pass *pass);
+void dk_conservative_counted(struct dk_pass *pass);
+void dk_conservative_by_node(struct dk_pass *pass);
+void dk_keep_counted(struct dk_pass *pass);
+
+/* --- the scratch: memory of passes, and what the last one found out --- */
+
+struct dk_scratch {
+    const struct dk_alloc *alloc;
+    struct dk_arena arena; /* of one pass */
+    struct dk_rank_table logs;
+    uint64_t examined;
+    int64_t tasks_placed; /* of this call of schedule: ids are given out by it */
+
+    struct dk_started *started; /* by end */
+    uint32_t started_count, started_capacity;
+    struct dk_taken *taken;
+    uint32_t taken_count, taken_capacity;
+    struct dk_rank *ranks;
+    uint32_t rank_capacity;
+    struct dk_profile profile;
+    struct dk_pick *picks;
+    uint32_t pick_count, pick_capacity;
+    struct dk_pool_entry {
+        uint64_t key, machine; /* machine: the version of nodes and partitions it was made for */
+        uint8_t *nodes;
+        uint32_t size;
+    } pools[32];
+    uint32_t pool_next;
+    struct dk_possible { /* demands found to be possible, by hash */
+        uint64_t key, machine;
+    } possible[256];
+
+    /* What the last pass left: while nothing but submissions follows, only those are examined. */
+    bool kept;
+    uint64_t kept_version;
+    bool has_head;
+    dk_i128 head_key;
+    int64_t head_id, shadow;
+    uint64_t extra;
+    uint32_t fresh[64]; /* slots of jobs that entered the queue since */
+    uint32_t fresh_count;
+    bool fresh_many;
+};
+
+#endif

@@ -1,0 +1,448 @@
+/* place.c - on which nodes a job starts
+ *
+ * Two kinds of demand. Spread (nodes = 0): tasks go to nodes in the domain's order, each filled with as
+ * many as fit, until all have a place. Shaped (nodes = N): exactly N nodes; tasks are dealt out evenly, the first
+ * (tasks mod N) nodes get one more. A node is judged by its free cores, memory and GPUs together.
+ * What a job holds on a node follows from its demand and its cores there: memory per node once, memory
+ * per cpu for each core; an exclusive job holds all of the node.
+ */
+#include "sched/pass.h"
+
+#include <string.h>
+
+uint32_t dk_tasks_fit(const struct dk_demand *demand, const struct dk_node *node, uint32_t cores,
+                      uint32_t memory, uint32_t gpus)
+{
+    uint64_t tasks;
+
+    if (demand->exclusive &&
+        (cores != node->cores || memory != node->memory || gpus != node->gpus))
+        return 0;
+    tasks = cores / demand->cpus_per_task;
+    if (demand->memory_per_node > memory || demand->gpus_per_node > gpus)
+        return 0;
+    if (demand->memory_per_cpu > 0) {
+        uint64_t per_task = (uint64_t)demand->memory_per_cpu * demand->cpus_per_task;
+
+        tasks = memory / per_task < tasks ? memory / per_task : tasks;
+        /* An exclusive job holds every core, whether a task uses it or not, but memory for tasks only. */
+    }
+    if (demand->gpus_per_task > 0 && gpus / demand->gpus_per_task < tasks)
+        tasks = gpus / demand->gpus_per_task;
+    if (demand->tasks_per_node > 0 && demand->tasks_per_node < tasks)
+        tasks = demand->tasks_per_node;
+    return tasks > UINT32_MAX ? UINT32_MAX : (uint32_t)tasks;
+}
+
+/* --- pools: the nodes of a partition that have the features --- */
+
+static uint64_t pool_key(const struct dk_core *core, const struct dk_demand *demand)
+{
+    return core->texts.entries[demand->constraint].hash ^
+           ((uint64_t)demand->partition + 1) * 0x9e3779b97f4a7c15u;
+}
+
+static void pool_fill(struct dk_core *core, uint32_t partition, struct dk_text constraint,
+                      uint8_t *nodes)
+{
+    for (uint32_t i = 0; i < core->node_count; i++)
+        nodes[i] = core->nodes[i].cores > 0 && dk_node_in_partition(core, i, partition) &&
+                   dk_constraint_matches(core, &core->nodes[i], constraint);
+}
+
+const uint8_t *dk_pool(struct dk_core *core, const struct dk_demand *demand)
+{
+    struct dk_scratch *scratch = core->scratch;
+    uint32_t count = sizeof(scratch->pools) / sizeof(scratch->pools[0]);
+    uint64_t key = pool_key(core, demand);
+    struct dk_pool_entry *pool;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (scratch->pools[i].key == key && scratch->pools[i].machine == core->machine)
+            return scratch->pools[i].nodes;
+    pool = &scratch->pools[scratch->pool_next++ % count];
+    dk_alloc_free(scratch->alloc, pool->nodes, pool->size);
+    pool->key = key;
+    pool->machine = core->machine;
+    pool->size = core->node_count;
+    pool->nodes = dk_alloc_new(scratch->alloc, pool->size);
+    pool_fill(core, demand->partition, dk_intern_text(&core->texts, demand->constraint),
+              pool->nodes);
+    return pool->nodes;
+}
+
+/* --- could it ever be placed? --- */
+
+struct need { /* how much of a demand has found no place yet */
+    uint64_t tasks;          /* spread */
+    uint32_t larger, smaller; /* shaped: nodes for share+1 and for share tasks */
+    uint32_t share;
+};
+
+static struct need need_of(const struct dk_demand *demand)
+{
+    struct need need = { demand->tasks, 0, 0, 0 };
+
+    if (demand->nodes > 0) {
+        need.share = demand->tasks / demand->nodes;
+        need.larger = demand->tasks % demand->nodes;
+        need.smaller = demand->nodes - need.larger;
+    }
+    return need;
+}
+
+/* How many tasks a node with room for `fit` gets; 0: none. */
+static uint32_t need_serve(struct need *need, const struct dk_demand *demand, uint32_t fit)
+{
+    uint32_t tasks = 0;
+
+    if (demand->nodes == 0) {
+        tasks = need->tasks < fit ? (uint32_t)need->tasks : fit;
+        need->tasks -= tasks;
+    } else if (fit > need->share && need->larger > 0) {
+        need->larger--;
+        tasks = need->share + 1;
+    } else if (fit >= need->share && need->smaller > 0) {
+        need->smaller--;
+        tasks = need->share;
+    }
+    return tasks;
+}
+
+static bool need_met(const struct need *need, const struct dk_demand *demand)
+{
+    return demand->nodes == 0 ? need->tasks == 0 : need->larger == 0 && need->smaller == 0;
+}
+
+static bool possible_now(const struct dk_core *core, const struct dk_demand *demand,
+                         struct dk_text constraint)
+{
+    struct need need = need_of(demand);
+
+    for (uint32_t i = 0; i < core->node_count && !need_met(&need, demand); i++) {
+        const struct dk_node *node = &core->nodes[i];
+
+        if (node->cores > 0 && dk_node_in_partition(core, i, demand->partition) &&
+            dk_constraint_matches(core, node, constraint))
+            need_serve(&need, demand,
+                       dk_tasks_fit(demand, node, node->cores, node->memory, node->gpus));
+    }
+    return need_met(&need, demand);
+}
+
+bool dk_demand_possible(const struct dk_core *core, const struct dk_demand *demand,
+                        struct dk_text constraint)
+{
+    struct dk_scratch *scratch = core->scratch;
+    struct dk_demand plain = *demand;
+    struct dk_possible *known;
+    uint64_t key;
+
+    plain.constraint = 0;
+    key = dk_hash(DK_HASH_DEMAND, &plain, offsetof(struct dk_demand, cores_min)) ^
+          dk_hash(DK_HASH_TEXT, constraint.data, constraint.size);
+    known = &scratch->possible[key % 256];
+    if (known->key == key && known->machine == core->machine)
+        return true;
+    if (!possible_now(core, demand, constraint))
+        return false;
+    known->key = key;
+    known->machine = core->machine;
+    return true;
+}
+
+/* --- views --- */
+
+struct dk_view dk_view_now(const struct dk_core *core)
+{
+    struct dk_view view = { core->node_cores_free, core->node_memory_free, core->node_gpus_free };
+
+    return view;
+}
+
+static uint32_t *column_copy(struct dk_pass *pass, const uint32_t *column)
+{
+    size_t size = pass->core->node_count * sizeof(*column);
+    uint32_t *copy = dk_pass_memory(pass, size);
+
+    memcpy(copy, column, size);
+    return copy;
+}
+
+struct dk_view dk_view_copy(struct dk_pass *pass, const struct dk_view *view)
+{
+    struct dk_view copy = { column_copy(pass, view->cores), column_copy(pass, view->memory),
+                            column_copy(pass, view->gpus) };
+
+    return copy;
+}
+
+static uint32_t cores_for(const struct dk_demand *demand, const struct dk_node *node, uint32_t tasks)
+{
+    return demand->exclusive ? node->cores : tasks * demand->cpus_per_task;
+}
+
+static uint32_t gpus_for(const struct dk_demand *demand, const struct dk_node *node, uint32_t tasks)
+{
+    return demand->exclusive ? node->gpus : demand->gpus_per_node + demand->gpus_per_task * tasks;
+}
+
+static uint32_t memory_for(const struct dk_demand *demand, const struct dk_node *node, uint32_t cores)
+{
+    return demand->exclusive ? node->memory
+                             : demand->memory_per_node + demand->memory_per_cpu * cores;
+}
+
+void dk_view_take(const struct dk_core *core, const struct dk_demand *demand, struct dk_view *view,
+                  const struct dk_pick *picks, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct dk_node *node = &core->nodes[picks[i].node];
+        uint32_t cores = cores_for(demand, node, picks[i].tasks);
+
+        view->cores[picks[i].node] -= cores;
+        view->memory[picks[i].node] -= memory_for(demand, node, cores);
+        view->gpus[picks[i].node] -= gpus_for(demand, node, picks[i].tasks);
+    }
+}
+
+void dk_holding_each(const struct dk_core *core, const struct dk_taken *holding,
+                     dk_holding_visit *visit, void *context)
+{
+    uint32_t pending = DK_SLOT_NONE, cores = 0;
+
+    for (uint32_t i = 0; i < holding->cores.count; i++) {
+        struct dk_range range = holding->cores.items[i];
+
+        while (range.count > 0) {
+            uint32_t number = dk_node_of_core(core, range.first);
+            const struct dk_node *node = &core->nodes[number];
+            uint32_t here = node->core_first + node->cores - range.first;
+
+            here = here < range.count ? here : range.count;
+            if (number != pending && pending != DK_SLOT_NONE) {
+                visit(context, pending, cores,
+                      memory_for(holding->demand, &core->nodes[pending], cores), 0);
+                cores = 0;
+            }
+            pending = number;
+            cores += here;
+            range.first += here;
+            range.count -= here;
+        }
+    }
+    if (pending != DK_SLOT_NONE)
+        visit(context, pending, cores, memory_for(holding->demand, &core->nodes[pending], cores), 0);
+    for (uint32_t i = 0; i < holding->gpus.count; i++)
+        for (uint32_t k = 0; k < core->node_count; k++) {
+            const struct dk_node *node = &core->nodes[k];
+            uint32_t first = holding->gpus.items[i].first;
+            uint32_t limit = first + holding->gpus.items[i].count;
+
+            first = first > node->gpu_first ? first : node->gpu_first;
+            limit = limit < node->gpu_first + node->gpus ? limit : node->gpu_first + node->gpus;
+            if (first < limit)
+                visit(context, k, 0, 0, limit - first);
+        }
+}
+
+struct view_giving {
+    const struct dk_core *core;
+    struct dk_view *view;
+};
+
+static void view_visit(void *context, uint32_t node, uint32_t cores, uint32_t memory, uint32_t gpus)
+{
+    struct view_giving *giving = context;
+
+    if (dk_node_open(&giving->core->nodes[node]))
+        giving->view->cores[node] += cores;
+    giving->view->memory[node] += memory;
+    giving->view->gpus[node] += gpus;
+}
+
+void dk_view_give(const struct dk_core *core, struct dk_view *view, const struct dk_taken *holding)
+{
+    struct view_giving giving = { core, view };
+
+    dk_holding_each(core, holding, view_visit, &giving);
+}
+
+/* --- choosing --- */
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t fit_in(const struct dk_pass *pass, const struct dk_demand *demand, uint32_t node,
+                       const struct dk_view *view, const struct dk_view *other)
+{
+    uint32_t cores = view->cores[node], memory = view->memory[node], gpus = view->gpus[node];
+
+    if (other != NULL) {
+        cores = lesser(cores, other->cores[node]);
+        memory = lesser(memory, other->memory[node]);
+        gpus = lesser(gpus, other->gpus[node]);
+    }
+    if (cores < demand->cpus_per_task)
+        return 0;
+    return dk_tasks_fit(demand, &pass->core->nodes[node], cores, memory, gpus);
+}
+
+static void pick_add(struct dk_scratch *scratch, uint32_t node, uint32_t tasks)
+{
+    scratch->picks = dk_grow(scratch->alloc, scratch->picks, &scratch->pick_capacity,
+                             scratch->pick_count + 1, sizeof(*scratch->picks));
+    scratch->picks[scratch->pick_count].node = node;
+    scratch->picks[scratch->pick_count++].tasks = tasks;
+}
+
+/* Spread over what is free in `first` as far as that goes, then over the rest: one pick a node. */
+static bool choose_preferring(struct dk_pass *pass, const struct dk_demand *demand,
+                              const struct dk_view *view, const struct dk_view *first,
+                              const uint8_t *pool)
+{
+    struct dk_scratch *scratch = pass->scratch;
+    uint64_t left = demand->tasks;
+
+    for (uint32_t i = 0; i < pass->domain->node_count && left > 0; i++) {
+        uint32_t node = pass->domain->nodes[i], tasks;
+
+        if (!pool[node])
+            continue;
+        tasks = lesser(fit_in(pass, demand, node, view, first), (uint32_t)dk_min((int64_t)left, UINT32_MAX));
+        left -= tasks;
+        pick_add(scratch, node, tasks);
+    }
+    for (uint32_t at = 0, i = 0; i < pass->domain->node_count && left > 0; i++) {
+        uint32_t node = pass->domain->nodes[i], fit, more;
+
+        if (!pool[node])
+            continue;
+        fit = fit_in(pass, demand, node, view, NULL);
+        more = lesser(fit - lesser(fit, scratch->picks[at].tasks), (uint32_t)dk_min((int64_t)left, UINT32_MAX));
+        scratch->picks[at++].tasks += more;
+        left -= more;
+    }
+    return left == 0;
+}
+
+static void picks_without_empty(struct dk_scratch *scratch)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < scratch->pick_count; i++)
+        if (scratch->picks[i].tasks > 0)
+            scratch->picks[kept++] = scratch->picks[i];
+    scratch->pick_count = kept;
+}
+
+bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struct dk_view *view,
+               const struct dk_view *other, const struct dk_view *first)
+{
+    struct dk_scratch *scratch = pass->scratch;
+    const uint8_t *pool = dk_pool(pass->core, demand);
+    struct need need = need_of(demand);
+
+    scratch->pick_count = 0;
+    if (first != NULL && demand->nodes == 0 && !demand->exclusive) {
+        if (!choose_preferring(pass, demand, view, first, pool))
+            return false;
+        picks_without_empty(scratch);
+        return true;
+    }
+    for (uint32_t i = 0; i < pass->domain->node_count && !need_met(&need, demand); i++) {
+        uint32_t node = pass->domain->nodes[i], tasks;
+
+        if (!pool[node])
+            continue;
+        tasks = need_serve(&need, demand, fit_in(pass, demand, node, view, other));
+        if (tasks > 0)
+            pick_add(scratch, node, tasks);
+    }
+    return need_met(&need, demand);
+}
+
+/* --- starting on the picks --- */
+
+static void range_add(struct dk_pass *pass, struct dk_ranges *ranges, uint32_t first, uint32_t count)
+{
+    struct dk_range *last = ranges->count > 0 ? &ranges->items[ranges->count - 1] : NULL;
+
+    if (last != NULL && last->first + last->count == first) {
+        last->count += count;
+        return;
+    }
+    if (ranges->count == ranges->capacity) {
+        uint32_t capacity = ranges->capacity == 0 ? 8 : ranges->capacity * 2;
+        struct dk_range *grown = dk_pass_memory(pass, capacity * sizeof(*grown));
+
+        if (ranges->count > 0)
+            memcpy(grown, ranges->items, ranges->count * sizeof(*grown));
+        ranges->items = grown;
+        ranges->capacity = capacity;
+    }
+    ranges->items[ranges->count].first = first;
+    ranges->items[ranges->count++].count = count;
+}
+
+/* The lowest `count` members of `from` at or after `first`. */
+static void lowest_add(struct dk_pass *pass, struct dk_ranges *ranges, const struct dk_bitmap *from,
+                       uint32_t first, uint32_t count)
+{
+    while (count > 0) {
+        uint32_t at = dk_bitmap_next(from, first), here;
+
+        DK_CHECK(at != DK_BITMAP_NONE);
+        here = lesser(dk_bitmap_next_gap(from, at) - at, count);
+        range_add(pass, ranges, at, here);
+        first = at + here;
+        count -= here;
+    }
+}
+
+/* By the first core (or GPU) of their node, so that ranges ascend; few picks are out of order. */
+static void picks_sort(const struct dk_core *core, struct dk_pick *picks, uint32_t count, bool by_gpu)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        struct dk_pick pick = picks[i];
+        const struct dk_node *node = &core->nodes[pick.node];
+        uint32_t k = i, rank = by_gpu ? node->gpu_first : node->core_first;
+
+        for (; k > 0; k--) {
+            const struct dk_node *before = &core->nodes[picks[k - 1].node];
+
+            if ((by_gpu ? before->gpu_first : before->core_first) <= rank)
+                break;
+            picks[k] = picks[k - 1];
+        }
+        picks[k] = pick;
+    }
+}
+
+void dk_start_picks(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks)
+{
+    struct dk_scratch *scratch = pass->scratch;
+    struct dk_core *core = pass->core;
+    const struct dk_demand *demand = &core->demands[entry->demand];
+    struct dk_ranges cores = { NULL, 0, 0 }, gpus = { NULL, 0, 0 };
+
+    picks_sort(core, scratch->picks, scratch->pick_count, false);
+    for (uint32_t i = 0; i < scratch->pick_count; i++) {
+        const struct dk_node *node = &core->nodes[scratch->picks[i].node];
+
+        lowest_add(pass, &cores, &core->cores_free, node->core_first,
+                   cores_for(demand, node, scratch->picks[i].tasks));
+    }
+    picks_sort(core, scratch->picks, scratch->pick_count, true);
+    for (uint32_t i = 0; i < scratch->pick_count; i++) {
+        const struct dk_node *node = &core->nodes[scratch->picks[i].node];
+
+        lowest_add(pass, &gpus, &core->gpus_free, node->gpu_first,
+                   gpus_for(demand, node, scratch->picks[i].tasks));
+    }
+    dk_machine_take(core, demand, &cores, &gpus);
+    pass->free = pass->domain->cores_free;
+    dk_pass_start(pass, entry, tasks, &cores, &gpus);
+}
