@@ -14,7 +14,7 @@
  * already exist changes no metadata: 0.1 instead of 0.2 ms a commit. Zeros are written along
  * with a commit, a piece at a time, and need no sync of their own.
  */
-#define _GNU_SOURCE /* SYS_gettid, setpriority for one thread */
+#define _GNU_SOURCE /* SYS_gettid, setpriority for one thread, sync_file_range */
 #include "log/file.h"
 
 #include "base/check.h"
@@ -34,7 +34,8 @@
 #define STAGED_KEPT ((size_t)16 << 20) /* above it, memory is given back after a sync */
 #define ZEROS_MIN ((uint64_t)64 << 10)
 #define ZEROS_MAX ((uint64_t)1 << 20)
-#define SMALL_COMMIT ((size_t)256 << 10) /* larger ones extend the file themselves */
+#define WRITEBACK_STEP ((uint64_t)8 << 20) /* deferred: what the disk gets at a time */
+#define SMALL_COMMIT ((size_t)256 << 10)   /* larger ones extend the file themselves */
 
 static const uint8_t zeros[64 << 10];
 
@@ -48,6 +49,7 @@ struct file_log {
     uint64_t end;       /* of the frames in the segment */
     uint64_t durable;   /* of those, synced */
     uint64_t file_size; /* end .. file_size is zero */
+    uint64_t started;   /* deferred: below it the kernel was told to begin writing back */
     struct dk_buf staged;
 
     pthread_t thread; /* compresses; the rest of this struct is shared with it */
@@ -142,6 +144,12 @@ static enum dk_status commit(struct file_log *log, uint8_t *frames, size_t size,
         return status;
     }
     log->end += size;
+    if (!sync && log->end - log->started >= WRITEBACK_STEP) {
+        /* Only so that the disk does not idle until the seal. It promises nothing. */
+        (void)sync_file_range(log->fd, (off_t)log->started, (off_t)(log->end - log->started),
+                              SYNC_FILE_RANGE_WRITE);
+        log->started = log->end;
+    }
     return sync ? make_durable(log, err) : DK_OK;
 }
 
@@ -171,7 +179,7 @@ static enum dk_status roll(struct file_log *log, uint64_t seq_first, struct dk_e
         (void)close(log->fd);
     log->fd = fd;
     log->segment_first = seq_first;
-    log->end = log->durable = log->file_size = DK_SEGMENT_HEADER_SIZE;
+    log->end = log->durable = log->file_size = log->started = DK_SEGMENT_HEADER_SIZE;
     tell_sealed(log);
     return DK_OK;
 }
@@ -333,7 +341,7 @@ static enum dk_status restore_tail(struct file_log *log, const struct dk_file_ta
     }
     if (status == DK_OK && log->io->sync(log->io->ctx, log->fd) != 0)
         status = dk_fail_errno(err, "syncing", name);
-    log->durable = log->end;
+    log->durable = log->started = log->end;
     return status;
 }
 
