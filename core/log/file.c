@@ -124,6 +124,18 @@ static void zero_ahead(struct file_log *log, size_t commit)
         (void)write_zeros(log, log->file_size, limit, NULL);
 }
 
+/* Zeros what a write that failed may have left before `limit`, whatever it said about how far it
+ * came: whole batches of it could come to life behind a shorter one. Takes no new space. */
+static enum dk_status take_back(struct file_log *log, uint64_t limit)
+{
+    struct stat stat;
+
+    if (fstat(log->fd, &stat) != 0)
+        return DK_IO;
+    log->file_size = (uint64_t)stat.st_size;
+    return write_zeros(log, log->end, limit < log->file_size ? limit : log->file_size, NULL);
+}
+
 /* Writes frames at the end of the segment, syncs unless deferred. */
 static enum dk_status commit(struct file_log *log, uint8_t *frames, size_t size, bool sync,
                              struct dk_err *err)
@@ -135,14 +147,13 @@ static enum dk_status commit(struct file_log *log, uint8_t *frames, size_t size,
         dk_frame_seal(frames + at, (uint32_t)(log->end - log->durable + at));
     zero_ahead(log, size);
     status = dk_io_write_all(log->io, log->fd, frames, size, log->end, &written, err);
-    if (log->end + written > log->file_size)
-        log->file_size = log->end + written;
     if (status != DK_OK) {
-        /* Left in place, whole batches of this write could come to life behind a shorter one. */
-        if (status != DK_FULL || write_zeros(log, log->end, log->end + written, NULL) != DK_OK)
+        if (status != DK_FULL || take_back(log, log->end + size) != DK_OK)
             return poison(log, status);
         return status;
     }
+    if (log->end + size > log->file_size)
+        log->file_size = log->end + size;
     log->end += size;
     if (!sync && log->end - log->started >= WRITEBACK_STEP) {
         /* Only so that the disk does not idle until the seal. It promises nothing. */

@@ -26,6 +26,7 @@ struct undo {
     int fd; /* a duplicate of ours */
     ino_t inode;
     off_t at;
+    bool clean;  /* a sync failed, and the kernel thinks no more of it until it is written again */
     size_t size; /* less than SECTOR at the end of the file; 0: was beyond it */
     uint8_t bytes[SECTOR];
 };
@@ -78,6 +79,9 @@ static void remember(struct disk *disk, int fd, off_t from, size_t size)
         struct undo *undo;
         ssize_t n;
 
+        for (size_t i = 0; i < disk->count; i++)
+            if (disk->undos[i].inode == stat.st_ino && disk->undos[i].at == at)
+                disk->undos[i].clean = false;
         if (disk->count == disk->capacity) {
             disk->capacity = disk->capacity * 2 + 64;
             disk->undos = realloc(disk->undos, disk->capacity * sizeof(*disk->undos));
@@ -85,6 +89,7 @@ static void remember(struct disk *disk, int fd, off_t from, size_t size)
         undo = &disk->undos[disk->count++];
         undo->fd = dup(fd);
         undo->inode = stat.st_ino;
+        undo->clean = false;
         undo->at = at;
         n = pread(fd, undo->bytes, SECTOR, at);
         undo->size = n > 0 ? (size_t)n : 0;
@@ -96,7 +101,7 @@ static void forget(struct disk *disk, ino_t inode)
     size_t kept = 0;
 
     for (size_t i = 0; i < disk->count; i++) {
-        if (inode == 0 || disk->undos[i].inode == inode)
+        if (inode == 0 || (disk->undos[i].inode == inode && !disk->undos[i].clean))
             (void)close(disk->undos[i].fd);
         else
             disk->undos[kept++] = disk->undos[i];
@@ -124,10 +129,14 @@ static int disk_sync(void *ctx, int fd)
     struct disk *disk = ctx;
     struct stat stat;
 
-    if (fails(disk))
+    assert_int_equal(fstat(fd, &stat), 0);
+    if (fails(disk)) {
+        for (size_t i = 0; i < disk->count; i++)
+            if (disk->undos[i].inode == stat.st_ino)
+                disk->undos[i].clean = true;
         return -1;
-    if (disk->remember && fstat(fd, &stat) == 0)
-        forget(disk, stat.st_ino);
+    }
+    forget(disk, stat.st_ino);
     return 0; /* no real sync: a test needs none */
 }
 
@@ -146,14 +155,14 @@ static struct dk_log_io io_of(struct disk *disk)
 /* The power goes: any sector that was not synced may be as it was before. */
 static void lose_power(struct disk *disk, struct dk_prng *prng)
 {
-    uint64_t odds = dk_prng_below(prng, 5); /* from nothing lost to all lost */
+    uint64_t odds = prng != NULL ? dk_prng_below(prng, 5) : 4; /* from nothing lost to all lost */
 
     for (size_t i = disk->count; i-- > 0;) {
         const struct undo *undo = &disk->undos[i];
         static const uint8_t zero[SECTOR];
         struct stat stat;
 
-        if (dk_prng_below(prng, 4) >= odds || fstat(undo->fd, &stat) != 0)
+        if ((prng != NULL && dk_prng_below(prng, 4) >= odds) || fstat(undo->fd, &stat) != 0)
             continue;
         if (undo->size > 0)
             (void)!pwrite(undo->fd, undo->bytes, undo->size, undo->at);
@@ -299,6 +308,57 @@ static void a_full_disk_refuses_clearly_and_heals_when_there_is_space(void **sta
     check_after(seq);
 }
 
+/* What a start finds may be in the page cache only, and a sync would not write it. */
+static void what_a_failed_sync_left_is_written_again_before_it_is_published(void **state)
+{
+    struct disk disk = { .error = EIO, .remember = true };
+    struct dk_log_io io = io_of(&disk);
+    struct dk_log *log = must_open(uri, &(struct dk_log_options){ .io = &io });
+    struct dk_err err;
+    uint64_t seq;
+
+    (void)state;
+    must_append(log, 30);
+    must_sync(log);
+    must_append(log, 30);
+    disk.fail_at = disk.calls + 2;
+    assert_int_equal(dk_log_sync(log, &err), DK_IO);
+    must_close(log);
+    log = must_open(uri, &(struct dk_log_options){ .io = &io });
+    seq = dk_log_seq_next(log);
+    assert_int_equal(read_all(uri, 1, NULL), seq); /* so now it is promised */
+    must_close(log);
+    lose_power(&disk, NULL);
+    check_after(seq);
+    free(disk.undos);
+}
+
+/* Five batches, the disk is full after two and a half. They are given up; a shorter commit follows.
+ * The second must not come to life behind it: its seq would fit. */
+static void what_a_full_disk_left_half_written_never_comes_to_life(void **state)
+{
+    struct disk disk = { .error = ENOSPC, .half = true };
+    struct dk_log_io io = io_of(&disk);
+    struct dk_log *log = must_open(uri, &(struct dk_log_options){ .io = &io });
+    char page[2 * FOLDER_MAX];
+    struct dk_err err;
+
+    (void)state;
+    must_append(log, 3);
+    must_sync(log);
+    for (int i = 0; i < 5; i++)
+        must_append(log, 3);
+    disk.fail_at = disk.calls + 1;
+    assert_int_equal(dk_log_sync(log, &err), DK_FULL);
+    dk_log_discard(log);
+    must_append(log, 3);
+    must_sync(log);
+    must_close(log);
+    (void)snprintf(page, sizeof(page), "%s/log/page", folder);
+    assert_int_equal(unlink(page), 0);
+    assert_int_equal(read_all(uri, 1, NULL), 7);
+}
+
 /* The same by the kernel: a limit on file size stands for a full disk. */
 static void a_file_size_limit_refuses_and_goes_when_it_is_lifted(void **state)
 {
@@ -418,6 +478,8 @@ int main(void)
         TEST(whichever_call_fails_all_that_was_acknowledged_is_there),
         TEST(after_a_failed_sync_the_log_refuses_everything_until_opened_again),
         TEST(a_full_disk_refuses_clearly_and_heals_when_there_is_space),
+        TEST(what_a_failed_sync_left_is_written_again_before_it_is_published),
+        TEST(what_a_full_disk_left_half_written_never_comes_to_life),
         TEST(a_file_size_limit_refuses_and_goes_when_it_is_lifted),
         TEST(power_may_go_at_any_call_and_take_any_unsynced_sector),
         TEST(a_deferred_log_that_lost_power_is_cut_where_it_is_torn),
