@@ -49,7 +49,7 @@ enum dk_status dk_fail(struct dk_err *err, enum dk_status status, const char *fo
     __attribute__((format(printf, 3, 4)));
 
 enum dk_status dk_fail_list(struct dk_err *err, enum dk_status status, const char *format,
-                            va_list args);
+                            va_list args) __attribute__((format(printf, 3, 0)));
 
 /* Puts "`format`: " in front of a text that is already there. */
 enum dk_status dk_fail_in(struct dk_err *err, const char *format, ...)
