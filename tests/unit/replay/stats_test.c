@@ -1,6 +1,7 @@
 /* stats_test.c - from the expected start times come the expected numbers, and the expected hash
  *
- * DOCKET_TRACES names the folder with the real traces; without it the test says that it skips. */
+ * DOCKET_TRACES, else the first argument, names the folder with the real traces; where there is
+ * none the test says that it skips. */
 #include "replay/sha256.h"
 #include "replay/stats.h"
 
@@ -183,7 +184,7 @@ static void the_hash_is_sha256(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest always[] = {
         cmocka_unit_test(nothing_that_started_gives_no_ratio),
@@ -197,6 +198,8 @@ int main(void)
     FILE *file;
 
     folder = getenv("DOCKET_TRACES");
+    if (folder == NULL && argc > 1)
+        folder = argv[1];
     (void)snprintf(path, sizeof(path), "%s/expected/metrics.jsonl", folder != NULL ? folder : "");
     file = fopen(path, "r");
     if (file == NULL && failed == 0) {
