@@ -162,6 +162,7 @@ enum dk_status dk_io_write_all(const struct dk_log_io *io, int fd, const void *b
 
 enum dk_status dk_page_map(struct dk_page **page, int dir_fd, bool write, struct dk_err *err)
 {
+    static const uint8_t zeros[PAGE_SIZE];
     int fd =
         openat(dir_fd, "page", write ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0644);
     struct stat stat;
@@ -170,8 +171,10 @@ enum dk_status dk_page_map(struct dk_page **page, int dir_fd, bool write, struct
     *page = NULL;
     if (fd < 0)
         return write ? dk_fail_errno(err, "opening", "page") : DK_OK;
+    /* Written, not only sized: a page in a hole would need space at the first store to it, and on a
+     * full disk that is not an error but a signal. */
     if (fstat(fd, &stat) == 0 &&
-        (stat.st_size >= PAGE_SIZE || (write && ftruncate(fd, PAGE_SIZE) == 0)))
+        (stat.st_size >= PAGE_SIZE || (write && pwrite(fd, zeros, PAGE_SIZE, 0) == PAGE_SIZE)))
         memory =
             mmap(NULL, PAGE_SIZE, write ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
     (void)close(fd);
