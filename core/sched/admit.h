@@ -4,7 +4,7 @@
 
 #include "sched/state.h"
 
-#define DK_LIMIT_NONE_US ((int64_t)3650 * 86400 * DK_SECOND_US) /* "no limit": ten years */
+#define DK_LIMIT_NONE_US ((int64_t)36525 * 86400 * DK_SECOND_US) /* "no limit": a hundred years */
 
 struct dk_admission {
     const struct dk_core *core;

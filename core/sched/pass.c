@@ -11,7 +11,6 @@ struct dk_scratch *dk_scratch_create(const struct dk_alloc *alloc)
     scratch->alloc = alloc;
     scratch->profile.alloc = alloc;
     dk_arena_init(&scratch->arena, alloc);
-    dk_rank_table_init(&scratch->logs);
     return scratch;
 }
 

@@ -17,22 +17,13 @@
 /* --- rank.c: orders that move with time --- */
 
 struct dk_rank {
-    int64_t rough;   /* log2 of the value, 32 bits behind the point, error below DK_RANK_ERROR */
-    int64_t waited;  /* us */
-    int64_t limit_us;
-    uint32_t cores;
-    uint32_t grade;  /* unicep: 0 outranks 1 outranks 2 */
+    uint64_t value; /* ordered as the policy's value is */
     const struct dk_entry *entry;
 };
 
-struct dk_rank_table {
-    int64_t logs[258]; /* log2(1 + i/256), 32 bits behind the point */
-};
-
-void dk_rank_table_init(struct dk_rank_table *table);
-void dk_rank_set(const struct dk_core *core, const struct dk_rank_table *table,
-                 const struct dk_entry *entry, int64_t submit, int64_t now, struct dk_rank *rank);
-bool dk_rank_before(const struct dk_core *core, const struct dk_rank *a, const struct dk_rank *b);
+void dk_rank_set(const struct dk_core *core, const struct dk_entry *entry, int64_t submit, int64_t now,
+                 struct dk_rank *rank);
+bool dk_rank_before(const struct dk_rank *a, const struct dk_rank *b);
 
 /* --- walk.c: the queue in order --- */
 
@@ -194,7 +185,6 @@ void dk_keep_counted(struct dk_pass *pass);
 struct dk_scratch {
     const struct dk_alloc *alloc;
     struct dk_arena arena; /* of one pass */
-    struct dk_rank_table logs;
     uint64_t examined;
     int64_t tasks_placed; /* of this call of schedule: ids are given out by it */
 

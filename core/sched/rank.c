@@ -1,135 +1,143 @@
 /* rank.c - WFP3 and UNICEP: orders that move as time passes
  *
- *     wfp3     value = (w/r)^3 * n                              w waited, r limit, n cores
- *     unicep   value = (w + 1e-15) / (log2(n + 1e-15) * r)      highest value first
+ *     wfp3     value = (w/r)^3 * n                              w waited, r limit (seconds), n cores
+ *     unicep   value = (w + 1e-15) / (log2(n + 1e-15) * r)      highest value first, then lowest id
  *
- * Values are compared exactly, by multiplying out; a rough logarithm decides the clear cases, which are
- * nearly all. UNICEP's 1e-15 is what keeps it from dividing by log2(1) = 0. In IEEE doubles,
- * in which the policy was published and is used everywhere, it leaves these marks, and here it does the same:
- *   n = 1: log2(1 + 1e-15) is 1.6e-15, so a serial job that has waited outranks every parallel one;
- *          one that has not (w = 0) has the value 1e-15/1.6017e-15 = 0.62433 s / r;
- *   n < 16, w < 16 s: 1e-15, rounded to the double's grid, is added; from 16 on it vanishes.
+ * The policies were published, and their results are compared everywhere, in IEEE 754 double precision: where
+ * two values are nearly equal, or equal on paper, it is its rounding that says which is the higher. So the value is
+ * defined here as IEEE defines it: each operation, left to right, is exact and then rounded to 53 bits, ties to
+ * even. That takes integers only and gives the same order on every machine, and the same as any
+ * simulator's. (UNICEP's 1e-15 keeps it from dividing by log2(1) = 0; in doubles log2(1 + 1e-15) is
+ * 1.6e-15, so a serial job that has waited outranks every parallel one.)
  */
 #include "sched/pass.h"
 
-#define ROUGH_SHIFT 32
-#define RANK_ERROR ((int64_t)1 << (ROUGH_SHIFT - 14)) /* seven logarithms, each within 2^-18 */
+#define HIDDEN_BIT ((uint64_t)1 << 52)
 
-void dk_rank_table_init(struct dk_rank_table *table)
+/* mantissa * 2^exponent, the mantissa of 53 bits with its top bit set; or 0 */
+struct rounded {
+    uint64_t mantissa;
+    int exponent;
+};
+
+/* value * 2^exponent to 53 bits; `sticky`: there is something below the last bit of value. */
+static struct rounded round_to_53(dk_u128 value, int exponent, bool sticky)
 {
-    for (uint64_t i = 0; i < 257; i++)
-        table->logs[i] = (int64_t)((dk_log2_fixed(256 + i) - ((uint64_t)8 << DK_LOG_FRACTION)) >>
-                                   (DK_LOG_FRACTION - ROUGH_SHIFT));
-    table->logs[257] = table->logs[256];
+    struct rounded result = { 0, 0 };
+    uint64_t high = (uint64_t)(value >> 64);
+    int bits = high != 0 ? 128 - __builtin_clzll(high)
+                         : (uint64_t)value != 0 ? 64 - __builtin_clzll((uint64_t)value) : 0;
+    int drop = bits - 53;
+    dk_u128 rest, half;
+
+    if (bits == 0)
+        return result;
+    if (drop <= 0) {
+        result.mantissa = (uint64_t)value << -drop;
+        result.exponent = exponent + drop;
+        return result;
+    }
+    result.mantissa = (uint64_t)(value >> drop);
+    result.exponent = exponent + drop;
+    rest = value & (((dk_u128)1 << drop) - 1);
+    half = (dk_u128)1 << (drop - 1);
+    if (rest > half || (rest == half && (sticky || (result.mantissa & 1))))
+        result.mantissa++;
+    if (result.mantissa == HIDDEN_BIT << 1) {
+        result.mantissa >>= 1;
+        result.exponent++;
+    }
+    return result;
 }
 
-/* log2(x) by linear interpolation between 257 points: the error is below 2^-18. */
-static int64_t rough_log2(const struct dk_rank_table *table, uint64_t x)
+static struct rounded multiply(struct rounded a, struct rounded b)
 {
-    int whole = dk_log2_floor(x);
-    uint64_t mantissa = whole == 63 ? x : x << (63 - whole);
-    uint32_t index = (uint32_t)(mantissa >> 55) & 255;
-    int64_t rest = (int64_t)(mantissa >> 23) & 0xffffffff;
-    int64_t low = table->logs[index], high = table->logs[index + 1];
-
-    return ((int64_t)whole << ROUGH_SHIFT) + low + (((high - low) * (rest >> 8)) >> 24);
+    return round_to_53((dk_u128)a.mantissa * b.mantissa, a.exponent + b.exponent, false);
 }
 
-/* log2(n + 1e-15) as doubles have it, DK_LOG_FRACTION bits behind the point; n >= 2. */
-static uint64_t log2_cores(uint32_t cores)
+static struct rounded divide(struct rounded a, struct rounded b)
 {
-    static const uint8_t rounding[16] = { 0, 0, 96, 61, 64, 37, 31, 26, 64, 41, 37, 34, 31, 28, 26, 25 };
+    dk_u128 dividend = (dk_u128)a.mantissa << 62; /* one hardware division */
+    dk_u128 quotient = dividend / b.mantissa;        /* of 62 or 63 bits */
 
-    return dk_log2_fixed(cores) + (cores < 16 ? rounding[cores] : 0);
+    return round_to_53(quotient, a.exponent - b.exponent - 62, dividend % b.mantissa != 0);
 }
 
-/* w + 1e-15 s as doubles have it, in units of 1e-18 s. */
-static dk_u128 waited_part(int64_t waited)
+/* a^3, rounded once, as pow() does */
+static struct rounded cube(struct rounded a)
 {
-    static const uint32_t rounding[16] = { 1000, 1110, 888, 888, 888,  888,  888,  888,
-                                           1776, 1776, 1776, 1776, 1776, 1776, 1776, 1776 };
-    uint64_t seconds = (uint64_t)waited / 1000000;
+    dk_u128 square = (dk_u128)a.mantissa * a.mantissa;
+    dk_u128 low = (dk_u128)(uint64_t)square * a.mantissa;
+    dk_u128 high = (dk_u128)(uint64_t)(square >> 64) * a.mantissa + (uint64_t)(low >> 64);
 
-    return (dk_u128)(uint64_t)waited * 1000000000000u + (seconds < 16 ? rounding[seconds] : 0);
+    return round_to_53(high, 3 * a.exponent + 64, (uint64_t)low != 0);
 }
 
-#define SERIAL_UNWAITED_US 624333 /* 0.62433 s */
-
-void dk_rank_set(const struct dk_core *core, const struct dk_rank_table *table,
-                 const struct dk_entry *entry, int64_t submit, int64_t now, struct dk_rank *rank)
+static struct rounded whole(uint64_t value)
 {
+    return round_to_53(value, 0, false);
+}
+
+static struct rounded seconds(int64_t us)
+{
+    static const struct rounded million = { (uint64_t)1000000 << 33, -33 };
+
+    return us % DK_SECOND_US == 0 ? whole((uint64_t)(us / DK_SECOND_US))
+                                  : divide(whole((uint64_t)us), million);
+}
+
+/* log2(n + 1e-15). Up to 15 the 1e-15 shows: the doubles themselves. Above it vanishes. */
+static struct rounded log2_cores(uint32_t cores)
+{
+    static const struct rounded small[16] = {
+        { 0, 0 },
+        { 0x1cda993e7663b9, -102 }, { 0x10000000000003, -52 }, { 0x195c01a39fbd6a, -52 },
+        { 0x10000000000001, -51 },  { 0x12934f0979a372, -51 }, { 0x14ae00d1cfdeb5, -51 },
+        { 0x1675767f54042d, -51 },  { 0x18000000000001, -51 }, { 0x195c01a39fbd69, -51 },
+        { 0x1a934f0979a372, -51 },  { 0x1bacea7c065d42, -51 }, { 0x1cae00d1cfdeb5, -51 },
+        { 0x1d9a802391e233, -51 },  { 0x1e75767f54042d, -51 }, { 0x1f414fdb498226, -51 },
+    };
+
+    return cores < 16 ? small[cores] : round_to_53(dk_log2_fixed(cores), -DK_LOG_FRACTION, false);
+}
+
+/* w + 1e-15: below 16 seconds the sum is some units in the last place above w. */
+static struct rounded waited_part(int64_t waited)
+{
+    static const struct rounded tiny = { 0x1203af9ee75616, -102 };
+    static const uint8_t ulps[4] = { 5, 2, 1, 1 }; /* from 1, 2, 4, 8 seconds on */
+    struct rounded w = seconds(waited);
+
+    if (w.mantissa == 0)
+        return tiny;
+    if (waited >= DK_SECOND_US && waited < 16 * DK_SECOND_US)
+        w.mantissa += ulps[w.exponent + 52];
+    return w;
+}
+
+void dk_rank_set(const struct dk_core *core, const struct dk_entry *entry, int64_t submit, int64_t now,
+                 struct dk_rank *rank)
+{
+    struct rounded r = seconds(dk_max(entry->span, 1)), value;
+    int64_t waited = dk_max(now - submit, 0);
+
+    if (core->policy.policy == DK_POLICY_WFP3)
+        value = multiply(cube(divide(seconds(waited), r)), whole(entry->cores));
+    else
+        value = divide(waited_part(waited), multiply(log2_cores(entry->cores), r));
     rank->entry = entry;
-    rank->waited = now - submit;
-    rank->limit_us = dk_max(entry->span, 1);
-    rank->cores = entry->cores;
-    rank->grade = 1;
-    if (core->policy.policy == DK_POLICY_WFP3) {
-        rank->grade = rank->waited > 0 ? 1 : 2;
-        rank->rough = rank->waited <= 0
-                          ? 0
-                          : 3 * (rough_log2(table, (uint64_t)rank->waited) -
-                                 rough_log2(table, (uint64_t)rank->limit_us)) +
-                                rough_log2(table, rank->cores);
-        return;
-    }
-    if (rank->cores == 1 && rank->waited > 0)
-        rank->grade = 0;
-    else if (rank->cores == 1)
-        rank->waited = SERIAL_UNWAITED_US;
-    else if (rank->waited <= 0)
-        rank->grade = 2;
-    rank->rough = -rough_log2(table, (uint64_t)rank->limit_us);
-    if (rank->waited > 0)
-        rank->rough += rough_log2(table, (uint64_t)rank->waited);
-    if (rank->cores > 1)
-        rank->rough -= rough_log2(table, log2_cores(rank->cores)) -
-                       ((int64_t)DK_LOG_FRACTION << ROUGH_SHIFT);
+    rank->value = 0;
+    if (value.mantissa != 0) /* exponent above mantissa: ordered as the value is */
+        rank->value = ((uint64_t)(value.exponent + 1024) << 52) | (value.mantissa - HIDDEN_BIT);
 }
 
-static void wide_set128(struct dk_wide *wide, dk_u128 value)
+bool dk_rank_before(const struct dk_rank *a, const struct dk_rank *b)
 {
-    dk_wide_set(wide, (uint64_t)value);
-    wide->words[1] = (uint64_t)(value >> 64);
-}
+    int64_t tier_a = (int64_t)(a->entry->key >> 100), tier_b = (int64_t)(b->entry->key >> 100);
 
-/* a's side of the inequality: what a has above the line times what b has below it. */
-static void side(const struct dk_core *core, const struct dk_rank *a, const struct dk_rank *b,
-                 struct dk_wide *wide)
-{
-    if (core->policy.policy == DK_POLICY_WFP3) {
-        dk_wide_set(wide, (uint64_t)a->waited);
-        dk_wide_multiply(wide, (uint64_t)a->waited);
-        dk_wide_multiply(wide, (uint64_t)a->waited);
-        dk_wide_multiply(wide, a->cores);
-        for (int i = 0; i < 3; i++)
-            dk_wide_multiply(wide, (uint64_t)b->limit_us);
-        return;
-    }
-    wide_set128(wide, waited_part(a->waited));
-    dk_wide_multiply(wide, b->cores > 1 ? log2_cores(b->cores) : (uint64_t)1 << DK_LOG_FRACTION);
-    dk_wide_multiply(wide, (uint64_t)b->limit_us);
-}
-
-bool dk_rank_before(const struct dk_core *core, const struct dk_rank *a, const struct dk_rank *b)
-{
-    struct dk_wide wide_a, wide_b;
-    int order;
-
-    if (a->entry->key != b->entry->key &&
-        (a->entry->key >> 100) != (b->entry->key >> 100)) /* of another tier */
-        return a->entry->key < b->entry->key;
-    if (a->grade != b->grade)
-        return a->grade < b->grade;
-    if (core->policy.policy == DK_POLICY_WFP3 && a->grade == 2)
-        return a->entry->id < b->entry->id;
-    if (a->rough - b->rough > RANK_ERROR)
-        return true;
-    if (b->rough - a->rough > RANK_ERROR)
-        return false;
-    side(core, a, b, &wide_a);
-    side(core, b, a, &wide_b);
-    order = dk_wide_compare(&wide_a, &wide_b);
-    if (order != 0)
-        return order > 0;
+    if (tier_a != tier_b)
+        return tier_a < tier_b;
+    if (a->value != b->value)
+        return a->value > b->value;
     return a->entry->id < b->entry->id;
 }

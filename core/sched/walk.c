@@ -14,9 +14,9 @@ static void sift_down(struct dk_walk *walk, uint32_t at)
         uint32_t child = at * 2 + 1;
 
         if (child + 1 < walk->rank_count &&
-            dk_rank_before(walk->core, &walk->ranks[child + 1], &walk->ranks[child]))
+            dk_rank_before(&walk->ranks[child + 1], &walk->ranks[child]))
             child++;
-        if (!dk_rank_before(walk->core, &walk->ranks[child], &item))
+        if (!dk_rank_before(&walk->ranks[child], &item))
             break;
         walk->ranks[at] = walk->ranks[child];
         at = child;
@@ -43,8 +43,8 @@ static void rank_all(struct dk_walk *walk, int64_t now)
         for (uint32_t k = 0; k < list->blocks[i]->count; k++) {
             const struct dk_entry *entry = &list->blocks[i]->entries[k];
 
-            dk_rank_set(walk->core, &scratch->logs, entry,
-                        dk_job_at(walk->core, entry->slot)->submit, now, &scratch->ranks[count++]);
+            dk_rank_set(walk->core, entry, dk_job_at(walk->core, entry->slot)->submit, now,
+                        &scratch->ranks[count++]);
         }
     walk->ranks = scratch->ranks;
     walk->rank_count = count;
@@ -125,7 +125,7 @@ void dk_walk_keep(struct dk_walk *walk, const struct dk_filter *filter)
     if (!walk->moves)
         return;
     for (uint32_t i = 0; i < walk->rank_count; i++)
-        if (passes(filter, walk->ranks[i].cores, walk->ranks[i].limit_us))
+        if (passes(filter, walk->ranks[i].entry->cores, walk->ranks[i].entry->span))
             walk->ranks[kept++] = walk->ranks[i];
     walk->rank_count = kept;
     heapify(walk);
