@@ -16,9 +16,11 @@ static uint32_t *cores_behind(struct dk_pass *pass, const struct dk_order_list *
     uint32_t *fewest = dk_pass_memory(pass, (list->block_count + 1) * sizeof(*fewest));
 
     fewest[list->block_count] = UINT32_MAX;
-    for (uint32_t i = list->block_count; i-- > 0;)
-        fewest[i] = list->blocks[i]->cores_min < fewest[i + 1] ? list->blocks[i]->cores_min
-                                                              : fewest[i + 1];
+    for (uint32_t i = list->block_count; i-- > 0;) {
+        const struct dk_block *block = dk_block_minima(list->blocks[i]);
+
+        fewest[i] = block->cores_min < fewest[i + 1] ? block->cores_min : fewest[i + 1];
+    }
     return fewest;
 }
 

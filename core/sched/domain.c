@@ -172,8 +172,10 @@ void dk_domains_rebuild(struct dk_core *core)
     domains_release(core);
     core->domains_dirty = false;
     partitions_join(core);
-    core->domains = dk_alloc_new(core->alloc, core->domain_count * sizeof(*core->domains));
-    memset(core->domains, 0, core->domain_count * sizeof(*core->domains));
+    if (core->domain_count > 0) {
+        core->domains = dk_alloc_new(core->alloc, core->domain_count * sizeof(*core->domains));
+        memset(core->domains, 0, core->domain_count * sizeof(*core->domains));
+    }
     partitions_in = dk_alloc_new(core->alloc, (core->domain_count + 1) * sizeof(*partitions_in));
     memset(partitions_in, 0, (core->domain_count + 1) * sizeof(*partitions_in));
     for (uint32_t i = 0; i < core->partition_count; i++)

@@ -64,22 +64,28 @@ struct dk_place dk_order_list_find(const struct dk_order_list *list, dk_i128 key
     return place;
 }
 
-static void summarize(struct dk_block *block)
+void dk_block_refresh(struct dk_block *block)
 {
     uint32_t cores_min = UINT32_MAX;
     int64_t span_min = INT64_MAX;
-    uint64_t sum = 0;
 
     for (uint32_t i = 0; i < block->count; i++) {
         const struct dk_entry *entry = &block->entries[i];
 
         cores_min = entry->cores < cores_min ? entry->cores : cores_min;
         span_min = entry->span < span_min ? entry->span : span_min;
-        sum += entry->cores;
     }
     block->cores_min = cores_min;
     block->span_min = span_min;
-    block->cores_sum = sum;
+    block->stale = false;
+}
+
+static void summarize(struct dk_block *block)
+{
+    block->cores_sum = 0;
+    for (uint32_t i = 0; i < block->count; i++)
+        block->cores_sum += block->entries[i].cores;
+    dk_block_refresh(block);
 }
 
 static struct dk_block *block_insert(struct dk_order_list *list, uint32_t index)
@@ -101,6 +107,7 @@ static struct dk_block *block_insert(struct dk_order_list *list, uint32_t index)
             (list->block_count - index) * sizeof(block));
     list->blocks[index] = block;
     list->block_count++;
+    block->entries = block->storage;
     block->count = 0;
     return block;
 }
@@ -153,6 +160,10 @@ void dk_order_list_add(struct dk_order_list *list, const struct dk_entry *entry)
     if (list->blocks[place.block]->count == DK_BLOCK_ENTRIES)
         place = block_split(list, place);
     block = list->blocks[place.block];
+    if (block->entries + block->count == block->storage + DK_BLOCK_ENTRIES) {
+        memmove(block->storage, block->entries, block->count * sizeof(*entry));
+        block->entries = block->storage;
+    }
     memmove(block->entries + place.at + 1, block->entries + place.at,
             (block->count - place.at) * sizeof(*entry));
     block->entries[place.at] = *entry;
@@ -175,35 +186,43 @@ static void blocks_join(struct dk_order_list *list, uint32_t index)
     next = list->blocks[index + 1];
     if (block->count + next->count > DK_BLOCK_ENTRIES / 2)
         return;
+    memmove(block->storage, block->entries, block->count * sizeof(struct dk_entry));
+    block->entries = block->storage;
     memcpy(block->entries + block->count, next->entries, next->count * sizeof(struct dk_entry));
     block->count += next->count;
     summarize(block);
     block_drop(list, index + 1);
 }
 
+static void block_take(struct dk_block *block, uint32_t at)
+{
+    struct dk_entry gone = block->entries[at];
+
+    block->count--;
+    if (at == 0)
+        block->entries++;
+    else
+        memmove(block->entries + at, block->entries + at + 1,
+                (block->count - at) * sizeof(struct dk_entry));
+    block->cores_sum -= gone.cores;
+    block->stale = block->stale || gone.cores == block->cores_min || gone.span == block->span_min;
+}
+
 void dk_order_list_remove(struct dk_order_list *list, dk_i128 key, int64_t id)
 {
     struct dk_place place = dk_order_list_find(list, key, id);
     struct dk_block *block;
-    uint32_t cores;
-    int64_t span;
 
     DK_CHECK(place.block < list->block_count);
     block = list->blocks[place.block];
     DK_CHECK(block->entries[place.at].id == id);
-    cores = block->entries[place.at].cores;
-    span = block->entries[place.at].span;
-    block->count--;
-    memmove(block->entries + place.at, block->entries + place.at + 1,
-            (block->count - place.at) * sizeof(struct dk_entry));
     list->count--;
-    if (block->count == 0)
+    if (block->count == 1) {
         block_drop(list, place.block);
-    else if (cores == block->cores_min || span == block->span_min)
-        summarize(block);
-    else
-        block->cores_sum -= cores;
-    if (block->count > 0 && block->count < DK_BLOCK_ENTRIES / 4)
+        return;
+    }
+    block_take(block, place.at);
+    if (block->count < DK_BLOCK_ENTRIES / 4)
         blocks_join(list, place.block);
 }
 
@@ -211,8 +230,10 @@ uint32_t dk_order_list_cores_min(const struct dk_order_list *list)
 {
     uint32_t cores_min = UINT32_MAX;
 
-    for (uint32_t i = 0; i < list->block_count; i++)
-        if (list->blocks[i]->cores_min < cores_min)
-            cores_min = list->blocks[i]->cores_min;
+    for (uint32_t i = 0; i < list->block_count; i++) {
+        const struct dk_block *block = dk_block_minima(list->blocks[i]);
+
+        cores_min = block->cores_min < cores_min ? block->cores_min : cores_min;
+    }
     return cores_min;
 }

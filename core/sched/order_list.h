@@ -30,11 +30,13 @@ struct dk_entry {
 };
 
 struct dk_block {
+    struct dk_entry *entries; /* within storage: what is taken from the front leaves a gap there */
     uint32_t count;
-    uint32_t cores_min;
+    uint32_t cores_min; /* fewest cores and shortest span: behind dk_block_minima */
     int64_t span_min;
     uint64_t cores_sum;
-    struct dk_entry entries[DK_BLOCK_ENTRIES];
+    bool stale; /* an entry that was the least has left: the minima are too low */
+    struct dk_entry storage[DK_BLOCK_ENTRIES];
 };
 
 struct dk_order_list {
@@ -58,6 +60,16 @@ void dk_order_list_remove(struct dk_order_list *list, dk_i128 key, int64_t id); 
 
 /* The first entry at or after (key, id); block == block_count when there is none. */
 struct dk_place dk_order_list_find(const struct dk_order_list *list, dk_i128 key, int64_t id);
+
+void dk_block_refresh(struct dk_block *block);
+
+/* The block with its minima right. Only a scan asks: lists that are not scanned never pay. */
+static inline const struct dk_block *dk_block_minima(struct dk_block *block)
+{
+    if (block->stale)
+        dk_block_refresh(block);
+    return block;
+}
 
 static inline const struct dk_entry *dk_order_list_at(const struct dk_order_list *list,
                                                       struct dk_place place)

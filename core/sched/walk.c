@@ -103,10 +103,13 @@ static bool passes(const struct dk_filter *filter, uint32_t cores, int64_t span)
 static void skip_blocks(const struct dk_order_list *list, struct dk_place *place,
                         const struct dk_filter *filter)
 {
-    while (place->at == 0 && place->block < list->block_count &&
-           !passes(filter, list->blocks[place->block]->cores_min,
-                   list->blocks[place->block]->span_min))
+    while (place->at == 0 && place->block < list->block_count) {
+        const struct dk_block *block = dk_block_minima(list->blocks[place->block]);
+
+        if (passes(filter, block->cores_min, block->span_min))
+            break;
         place->block++;
+    }
 }
 
 void dk_walk_skip(struct dk_walk *walk, const struct dk_filter *filter)
