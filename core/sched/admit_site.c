@@ -9,7 +9,7 @@ static bool node_idle(const struct dk_core *core, uint32_t number)
 {
     const struct dk_node *node = &core->nodes[number];
 
-    return dk_bitmap_count_range(&core->cores_used, node->core_first, node->cores) == 0;
+    return dk_bitmap_has_range(&core->cores_free, node->core_first, node->cores);
 }
 
 static void check_node_spec(struct dk_admission *admission, const struct dk_node_spec *spec)
@@ -70,7 +70,7 @@ static bool job_on_node(const struct dk_core *core, const struct dk_job *job, ui
 static void jobs_gone(struct dk_admission *admission, uint32_t number)
 {
     const struct dk_core *core = admission->core;
-    uint32_t domain = core->nodes[number].domain;
+    uint32_t domain = core->node_domain[number];
     struct dk_place place = { 0, 0 };
     const struct dk_entry *entry;
     struct dk_event *event;

@@ -227,16 +227,6 @@ static uint32_t task_new(struct dk_core *core, const struct dk_job_placed *event
     return slot;
 }
 
-static void used_move(struct dk_core *core, const struct dk_ranges *cores, bool take)
-{
-    for (uint32_t i = 0; i < cores->count; i++)
-        if (take)
-            dk_bitmap_add_range(&core->cores_used, cores->items[i].first, cores->items[i].count);
-        else
-            dk_bitmap_remove_range(&core->cores_used, cores->items[i].first,
-                                   cores->items[i].count);
-}
-
 static void job_placed(struct dk_core *core, const struct dk_meta *meta,
                        const struct dk_job_placed *event)
 {
@@ -257,7 +247,6 @@ static void job_placed(struct dk_core *core, const struct dk_meta *meta,
     dk_ranges_copy(core, &job->cores, event->cores, event->cores_count);
     dk_ranges_copy(core, &job->gpus, event->gpus, event->gpus_count);
     dk_machine_take(core, dk_demand_of(core, job), &job->cores, &job->gpus);
-    used_move(core, &job->cores, true);
     dk_running_add(core, slot);
     core->version += is_task; /* else leaving the queue counted */
     dk_depend_started(core, slot);
@@ -282,7 +271,6 @@ static void resources_back(struct dk_core *core, uint32_t slot)
 
     dk_domains_ensure(core);
     dk_running_remove(core, slot);
-    used_move(core, &job->cores, false);
     dk_machine_give(core, dk_demand_of(core, job), &job->cores, &job->gpus);
     dk_ranges_release(core, &job->cores);
     dk_ranges_release(core, &job->gpus);

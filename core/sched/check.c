@@ -38,6 +38,28 @@ static bool spans_free(const struct dk_span *spans, uint32_t count, const struct
     return true;
 }
 
+/* Spans that are known to be cores of the cluster: of nodes that take jobs. */
+static bool nodes_open(const struct dk_core *core, const struct dk_span *spans, uint32_t count)
+{
+    int64_t next = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t end;
+
+        next += spans[i].gap;
+        end = next + spans[i].count;
+        while (next < end) {
+            uint32_t number = dk_node_of_core(core, (uint32_t)next);
+            const struct dk_node *node = &core->nodes[number];
+
+            if (!core->node_open[number] || next < node->core_first)
+                return false;
+            next = dk_min(end, (int64_t)node->core_first + node->cores);
+        }
+    }
+    return true;
+}
+
 static bool ranges_valid(const struct dk_index_range *ranges, uint32_t count)
 {
     int64_t last = -1, total = 0;
@@ -107,7 +129,8 @@ static enum dk_status check_placed(const struct dk_core *core, const struct dk_e
         return bad(event, err, "it is not waiting for this attempt", placed->job);
     }
     if (placed->cores_count == 0 ||
-        !spans_free(placed->cores, placed->cores_count, &core->cores_free))
+        !spans_free(placed->cores, placed->cores_count, &core->cores_free) ||
+        !nodes_open(core, placed->cores, placed->cores_count))
         return bad(event, err, "its cores are not free", placed->job);
     if (!spans_free(placed->gpus, placed->gpus_count, &core->gpus_free))
         return bad(event, err, "its GPUs are not free", placed->job);

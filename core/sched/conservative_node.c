@@ -51,7 +51,7 @@ static void change_add(struct plan *plan, uint32_t node, int64_t time, int64_t c
 static void ending_visit(void *context, uint32_t node, uint32_t cores, uint32_t memory, uint32_t gpus)
 {
     struct plan *plan = context;
-    bool open = dk_node_open(&plan->pass->core->nodes[node]);
+    bool open = plan->pass->core->node_open[node];
 
     change_add(plan, node, plan->time, open ? cores : 0, memory, gpus);
 }

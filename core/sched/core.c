@@ -71,7 +71,6 @@ struct dk_core *dk_core_create(const struct dk_alloc *alloc, const struct dk_cor
     dk_table_init(&core->nodes_by_name, core->alloc);
     dk_table_init(&core->keys_by_hash, core->alloc);
     dk_intern_init(&core->texts, core->alloc);
-    dk_bitmap_init(&core->cores_used, core->alloc);
     dk_bitmap_init(&core->cores_free, core->alloc);
     dk_bitmap_init(&core->gpus_free, core->alloc);
     core->scratch = dk_scratch_create(core->alloc);
@@ -108,10 +107,11 @@ static void machine_release(struct dk_core *core)
     dk_alloc_free(alloc, core->partitions, core->partition_capacity * sizeof(*core->partitions));
     dk_alloc_free(alloc, core->nodes, core->node_capacity * sizeof(*core->nodes));
     dk_alloc_free(alloc, core->segments, core->segment_capacity * sizeof(*core->segments));
+    dk_alloc_free(alloc, core->node_open, core->node_work_capacity);
+    dk_alloc_free(alloc, core->node_domain, (size_t)core->node_work_capacity * 4);
     dk_alloc_free(alloc, core->node_cores_free, (size_t)core->node_work_capacity * 4);
     dk_alloc_free(alloc, core->node_memory_free, (size_t)core->node_work_capacity * 4);
     dk_alloc_free(alloc, core->node_gpus_free, (size_t)core->node_work_capacity * 4);
-    dk_bitmap_release(&core->cores_used);
     dk_bitmap_release(&core->cores_free);
     dk_bitmap_release(&core->gpus_free);
     dk_table_release(&core->nodes_by_name);

@@ -18,7 +18,7 @@ static void domains_release(struct dk_core *core)
         dk_order_list_release(&domain->running);
         dk_alloc_free(core->alloc, domain->nodes, domain->node_count * sizeof(*domain->nodes));
         dk_alloc_free(core->alloc, domain->core_ranges,
-                      domain->core_range_count * sizeof(*domain->core_ranges));
+                      domain->node_count * sizeof(*domain->core_ranges));
     }
     dk_alloc_free(core->alloc, core->domains, core->domain_count * sizeof(*core->domains));
     core->domains = NULL;
@@ -62,7 +62,7 @@ static void partitions_join(struct dk_core *core)
                 parent[root] = leader;
             }
         }
-        core->nodes[node].domain = leader; /* of a partition, for now */
+        core->node_domain[node] = leader; /* of a partition, for now */
     }
     for (uint32_t i = 0; i < count; i++) {
         if (core->partitions[i].name == 0)
@@ -73,10 +73,10 @@ static void partitions_join(struct dk_core *core)
             core->partitions[i].domain = core->partitions[root_of(parent, i)].domain;
     }
     for (uint32_t node = 0; node < core->node_count; node++) {
-        struct dk_node *n = &core->nodes[node];
+        uint32_t leader = core->node_domain[node];
 
-        if (n->domain != DK_SLOT_NONE)
-            n->domain = core->partitions[root_of(parent, n->domain)].domain;
+        if (leader != DK_SLOT_NONE)
+            core->node_domain[node] = core->partitions[root_of(parent, leader)].domain;
     }
     dk_alloc_free(core->alloc, parent, (count + 1) * sizeof(*parent));
     core->domain_count = domains;
@@ -89,45 +89,51 @@ static void domain_nodes(struct dk_core *core, uint32_t index)
     uint32_t at = 0;
 
     for (uint32_t i = 0; i < core->node_count; i++)
-        domain->node_count += core->nodes[i].domain == index;
+        domain->node_count += core->node_domain[i] == index;
     domain->nodes = dk_alloc_new(core->alloc, domain->node_count * sizeof(*domain->nodes));
     domain->core_ranges =
         dk_alloc_new(core->alloc, domain->node_count * sizeof(*domain->core_ranges));
-    domain->core_range_count = domain->node_count;
+    domain->ranges_stale = true;
     for (int with_gpus = 0; with_gpus < 2; with_gpus++)
         for (uint32_t i = 0; i < core->node_count; i++)
-            if (core->nodes[i].domain == index && (core->nodes[i].gpus > 0) == with_gpus)
+            if (core->node_domain[i] == index && (core->nodes[i].gpus > 0) == with_gpus)
                 domain->nodes[at++] = i;
     for (uint32_t i = 0; i < domain->node_count; i++) {
         const struct dk_node *node = &core->nodes[domain->nodes[i]];
-        struct dk_range *range = &domain->core_ranges[i];
 
-        range->first = node->core_first;
-        range->count = node->cores;
         domain->cores_total += node->cores;
         domain->cores_free += core->node_cores_free[domain->nodes[i]];
         domain->node_by_node = domain->node_by_node || node->gpus > 0;
     }
 }
 
-/* Adjacent ranges become one: a cluster of like nodes is a single range. */
-static void domain_ranges_merge(struct dk_core *core, struct dk_domain *domain)
+/* Ascending, and adjacent ranges become one: a cluster of like nodes is a single range. */
+void dk_domain_ranges(const struct dk_core *core, struct dk_domain *domain)
 {
-    uint32_t kept = 0, before = domain->core_range_count;
+    struct dk_range *ranges = domain->core_ranges;
+    uint32_t count = 0, kept = 0;
 
-    for (uint32_t i = 0; i < before; i++) {
-        struct dk_range *last = kept > 0 ? &domain->core_ranges[kept - 1] : NULL;
+    if (!domain->ranges_stale)
+        return;
+    for (uint32_t i = 0; i < domain->node_count; i++) {
+        const struct dk_node *node = &core->nodes[domain->nodes[i]];
+        uint32_t at = count;
 
-        if (last != NULL && last->first + last->count == domain->core_ranges[i].first)
-            last->count += domain->core_ranges[i].count;
-        else
-            domain->core_ranges[kept++] = domain->core_ranges[i];
+        if (!core->node_open[domain->nodes[i]])
+            continue;
+        for (; at > 0 && ranges[at - 1].first > node->core_first; at--)
+            ranges[at] = ranges[at - 1];
+        ranges[at].first = node->core_first;
+        ranges[at].count = node->cores;
+        count++;
     }
-    if (before > 0)
-        domain->core_ranges =
-            core->alloc->resize(core->alloc->ctx, domain->core_ranges,
-                                before * sizeof(struct dk_range), kept * sizeof(struct dk_range));
+    for (uint32_t i = 0; i < count; i++)
+        if (kept > 0 && ranges[kept - 1].first + ranges[kept - 1].count == ranges[i].first)
+            ranges[kept - 1].count += ranges[i].count;
+        else
+            ranges[kept++] = ranges[i];
     domain->core_range_count = kept;
+    domain->ranges_stale = false;
 }
 
 void dk_running_add(struct dk_core *core, uint32_t slot)
@@ -191,7 +197,6 @@ void dk_domains_rebuild(struct dk_core *core)
         domain->pass_due = true;
         domain->late = core->dirty_late;
         domain_nodes(core, i);
-        domain_ranges_merge(core, domain);
     }
     dk_alloc_free(core->alloc, partitions_in, (core->domain_count + 1) * sizeof(*partitions_in));
     core->dirty_late = false;

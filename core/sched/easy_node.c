@@ -128,7 +128,7 @@ static void freed_visit(void *context, uint32_t node, uint32_t cores, uint32_t m
 {
     struct fitting *fitting = context;
 
-    if (dk_node_open(&fitting->pass->core->nodes[node]))
+    if (fitting->pass->core->node_open[node])
         fitting->view->cores[node] += cores;
     fitting->view->memory[node] += memory;
     fitting->view->gpus[node] += gpus;

@@ -31,11 +31,6 @@ uint32_t dk_node_find(const struct dk_core *core, struct dk_text name)
     return dk_table_find(&core->nodes_by_name, text);
 }
 
-bool dk_node_open(const struct dk_node *node)
-{
-    return node->condition == DK_NODE_CONDITION_UP && !node->lost;
-}
-
 /* The segment that holds a core. In a cluster of like nodes the first guess is right. */
 static uint32_t segment_of(const struct dk_core *core, uint32_t core_number)
 {
@@ -174,31 +169,33 @@ static uint32_t memory_held(const struct dk_demand *demand, const struct dk_node
     return demand->memory_per_node + demand->memory_per_cpu * cores;
 }
 
-/* Cores of one range, node by node; sign -1 takes, +1 gives back. */
+/* Cores of one range; sign -1 takes, +1 gives back. */
 static void cores_move(struct dk_core *core, const struct dk_demand *demand, struct dk_range range,
                        int sign)
 {
     uint32_t segment = segment_of(core, range.first);
-    bool memory = demand->exclusive || demand->memory_per_node != 0 || demand->memory_per_cpu != 0;
+    bool memory =
+        demand->exclusive || demand->memory_per_node != 0 || demand->memory_per_cpu != 0;
 
+    if (sign < 0)
+        dk_bitmap_remove_range(&core->cores_free, range.first, range.count);
+    else
+        dk_bitmap_add_range(&core->cores_free, range.first, range.count);
     while (range.count > 0) {
         uint32_t node = core->segments[segment].node;
         uint32_t limit = segment + 1 < core->segment_count ? core->segments[segment + 1].first
                                                            : core->cores_total;
         uint32_t here = limit - range.first < range.count ? limit - range.first : range.count;
-        const struct dk_node *n = &core->nodes[node];
 
-        if (dk_node_open(n)) {
-            if (sign < 0)
-                dk_bitmap_remove_range(&core->cores_free, range.first, here);
-            else
-                dk_bitmap_add_range(&core->cores_free, range.first, here);
+        if (core->node_open[node]) {
             core->node_cores_free[node] += (uint32_t)sign * here;
-            if (n->domain != DK_SLOT_NONE)
-                core->domains[n->domain].cores_free += (uint64_t)((int64_t)sign * here);
+            if (core->node_domain[node] != DK_SLOT_NONE)
+                core->domains[core->node_domain[node]].cores_free +=
+                    (uint64_t)((int64_t)sign * here);
         }
         if (memory)
-            core->node_memory_free[node] += (uint32_t)sign * memory_held(demand, n, here);
+            core->node_memory_free[node] +=
+                (uint32_t)sign * memory_held(demand, &core->nodes[node], here);
         range.first += here;
         range.count -= here;
         segment++;
@@ -246,52 +243,43 @@ void dk_machine_give(struct dk_core *core, const struct dk_demand *demand,
 
 /* --- nodes --- */
 
+static void *column_room(struct dk_core *core, void *column, uint32_t count, size_t size)
+{
+    uint32_t capacity = core->node_work_capacity;
+
+    return dk_grow(core->alloc, column, &capacity, count, size);
+}
+
 static void node_room(struct dk_core *core, uint32_t count)
 {
     uint32_t capacity = core->node_work_capacity;
-    const struct dk_alloc *alloc = core->alloc;
 
     core->nodes =
-        dk_grow(alloc, core->nodes, &core->node_capacity, count, sizeof(*core->nodes));
-    core->node_cores_free = dk_grow(alloc, core->node_cores_free, &capacity, count, 4);
-    capacity = core->node_work_capacity;
-    core->node_memory_free = dk_grow(alloc, core->node_memory_free, &capacity, count, 4);
-    capacity = core->node_work_capacity;
-    core->node_gpus_free = dk_grow(alloc, core->node_gpus_free, &capacity, count, 4);
+        dk_grow(core->alloc, core->nodes, &core->node_capacity, count, sizeof(*core->nodes));
+    core->node_domain = column_room(core, core->node_domain, count, 4);
+    core->node_cores_free = column_room(core, core->node_cores_free, count, 4);
+    core->node_memory_free = column_room(core, core->node_memory_free, count, 4);
+    core->node_gpus_free = column_room(core, core->node_gpus_free, count, 4);
+    core->node_open = dk_grow(core->alloc, core->node_open, &capacity, count, 1);
     core->node_work_capacity = capacity;
 }
 
-/* The node's free cores enter or leave the cores that may be given. */
-static void node_open_cores(struct dk_core *core, uint32_t number, bool open)
+/* Whether the node takes jobs may have changed. */
+static void node_settle(struct dk_core *core, uint32_t number)
 {
     struct dk_node *node = &core->nodes[number];
-    uint32_t limit = node->core_first + node->cores;
-    uint32_t at = node->core_first, before = core->node_cores_free[number];
+    uint32_t before = core->node_cores_free[number], domain = core->node_domain[number];
+    bool open = node->condition == DK_NODE_CONDITION_UP && !node->lost;
 
-    while (at < limit) {
-        uint32_t next;
-
-        if (dk_bitmap_has_range(&core->cores_used, at, 1)) {
-            at = dk_bitmap_next_gap(&core->cores_used, at);
-            continue;
-        }
-        next = dk_bitmap_next(&core->cores_used, at);
-        if (next > limit)
-            next = limit;
-        if (open)
-            dk_bitmap_add_range(&core->cores_free, at, next - at);
-        else
-            dk_bitmap_remove_range(&core->cores_free, at, next - at);
-        core->node_cores_free[number] += open ? next - at : (uint32_t)0 - (next - at);
-        at = next;
-    }
-    if (!core->domains_dirty && node->domain != DK_SLOT_NONE) {
-        struct dk_domain *domain = &core->domains[node->domain];
-
-        domain->cores_free += (uint64_t)core->node_cores_free[number] - before;
-        dk_pass_due(core, domain);
-    }
+    core->node_open[number] = open;
+    core->node_cores_free[number] =
+        open ? dk_bitmap_count_range(&core->cores_free, node->core_first, node->cores) : 0;
     core->version++;
+    if (core->domains_dirty || domain == DK_SLOT_NONE)
+        return;
+    core->domains[domain].cores_free += (uint64_t)core->node_cores_free[number] - before;
+    core->domains[domain].ranges_stale = true;
+    dk_pass_due(core, &core->domains[domain]);
 }
 
 static void node_features_set(struct dk_core *core, struct dk_node *node,
@@ -317,7 +305,8 @@ static uint32_t node_new(struct dk_core *core, struct dk_text name)
     node = &core->nodes[number];
     memset(node, 0, sizeof(*node));
     node->name = dk_intern_hold(&core->texts, name);
-    node->domain = DK_SLOT_NONE;
+    core->node_open[number] = 0;
+    core->node_domain[number] = DK_SLOT_NONE;
     core->node_cores_free[number] = core->node_memory_free[number] = 0;
     core->node_gpus_free[number] = 0;
     dk_table_put(&core->nodes_by_name, node->name, number);
@@ -331,8 +320,6 @@ static void node_lay_out(struct dk_core *core, uint32_t number, const struct dk_
     struct dk_node *node = &core->nodes[number];
     struct dk_segment *segment;
 
-    if (node->cores > 0 && dk_node_open(node))
-        node_open_cores(core, number, false);
     if (node->gpus > 0)
         dk_bitmap_remove_range(&core->gpus_free, node->gpu_first, node->gpus);
     node->cores = (uint32_t)event->spec.cores;
@@ -347,13 +334,11 @@ static void node_lay_out(struct dk_core *core, uint32_t number, const struct dk_
     segment = &core->segments[core->segment_count++];
     segment->first = node->core_first;
     segment->node = number;
-    dk_bitmap_extend(&core->cores_used, core->cores_total);
     dk_bitmap_extend(&core->cores_free, core->cores_total);
+    dk_bitmap_add_range(&core->cores_free, node->core_first, node->cores);
     dk_bitmap_extend(&core->gpus_free, core->gpus_total);
     dk_bitmap_add_range(&core->gpus_free, node->gpu_first, node->gpus);
     core->node_gpus_free[number] = node->gpus;
-    if (dk_node_open(node))
-        node_open_cores(core, number, true);
 }
 
 void dk_node_register(struct dk_core *core, const struct dk_node_registered *event)
@@ -372,11 +357,8 @@ void dk_node_register(struct dk_core *core, const struct dk_node_registered *eve
     node->memory = memory;
     node_features_set(core, node, &event->spec);
     node->beat = core->time;
-    if (node->lost) {
-        node->lost = 0;
-        if (node->condition == DK_NODE_CONDITION_UP)
-            node_open_cores(core, number, true);
-    }
+    node->lost = 0;
+    node_settle(core, number);
     dk_digest_node(core, number);
     core->machine++;
     dk_domains_dirty(core);
@@ -390,8 +372,7 @@ void dk_node_beat(struct dk_core *core, uint32_t number)
     node->beat = core->time;
     if (node->lost) {
         node->lost = 0;
-        if (node->condition == DK_NODE_CONDITION_UP)
-            node_open_cores(core, number, true);
+        node_settle(core, number);
     }
     dk_digest_node(core, number);
 }
@@ -401,17 +382,14 @@ void dk_node_condition_set(struct dk_core *core, const struct dk_node_condition_
 {
     uint32_t number = dk_node_find(core, event->node);
     struct dk_node *node;
-    bool open;
 
     DK_CHECK(number != DK_SLOT_NONE);
     node = &core->nodes[number];
-    open = dk_node_open(node);
     if (by_core)
         node->lost = 1;
     else
         node->condition = (uint8_t)event->condition;
-    if (open != dk_node_open(node))
-        node_open_cores(core, number, !open);
+    node_settle(core, number);
     dk_digest_node(core, number);
 }
 

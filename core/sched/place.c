@@ -255,7 +255,7 @@ static void view_visit(void *context, uint32_t node, uint32_t cores, uint32_t me
 {
     struct view_giving *giving = context;
 
-    if (dk_node_open(&giving->core->nodes[node]))
+    if (giving->core->node_open[node])
         giving->view->cores[node] += cores;
     giving->view->memory[node] += memory;
     giving->view->gpus[node] += gpus;

@@ -5,9 +5,10 @@
 void dk_count_take(struct dk_pass *pass, uint32_t count, struct dk_ranges *cores)
 {
     struct dk_bitmap *free = &pass->core->cores_free;
-    const struct dk_domain *domain = pass->domain;
+    struct dk_domain *domain = pass->domain;
     struct dk_scratch *scratch = pass->scratch;
 
+    dk_domain_ranges(pass->core, domain);
     cores->items = NULL;
     cores->count = cores->capacity = 0;
     for (uint32_t i = 0; i < domain->core_range_count && count > 0; i++) {

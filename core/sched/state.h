@@ -122,7 +122,6 @@ struct dk_node {
     uint8_t lost;          /* set down by the core, comes back by itself when it beats */
     int64_t beat;          /* last heard of */
     /* derived */
-    uint32_t domain; /* DK_SLOT_NONE: in no partition */
     uint64_t hash;
 };
 
@@ -147,8 +146,9 @@ struct dk_domain {
     struct dk_order_list running; /* by expected end */
     uint32_t *nodes;              /* in the order in which they are filled */
     uint32_t node_count;
-    struct dk_range *core_ranges; /* of its nodes, ascending */
+    struct dk_range *core_ranges; /* of its open nodes, ascending; room for one a node */
     uint32_t core_range_count;
+    bool ranges_stale; /* a node was opened or closed */
     uint64_t cores_free, cores_total;
     uint64_t nonfungible;  /* jobs in the queue for which more than a number of cores matters */
     bool node_by_node;     /* several partitions, or GPUs: the number of free cores is not enough */
@@ -232,12 +232,13 @@ struct dk_core {
 
     /* derived */
     uint64_t digest; /* of all but the counters */
-    struct dk_bitmap cores_used; /* held by jobs */
-    struct dk_bitmap cores_free; /* not held, and their node takes jobs */
+    struct dk_bitmap cores_free; /* held by no job; those of a closed node too */
     struct dk_bitmap gpus_free;
     struct dk_segment *segments;
     uint32_t segment_count, segment_capacity;
-    uint32_t *node_cores_free;  /* cores_free, by node */
+    uint8_t *node_open;         /* takes jobs */
+    uint32_t *node_domain;      /* DK_SLOT_NONE: in no partition */
+    uint32_t *node_cores_free;  /* 0 for a node that is closed */
     uint32_t *node_memory_free; /* MiB, not held by jobs */
     uint32_t *node_gpus_free;
     uint32_t node_work_capacity;
@@ -332,7 +333,7 @@ void dk_outcome_record(struct dk_core *core, int64_t id, bool good);
 
 uint32_t dk_node_find(const struct dk_core *core, struct dk_text name);
 uint32_t dk_node_of_core(const struct dk_core *core, uint32_t core_number);
-bool dk_node_open(const struct dk_node *node); /* takes jobs */
+void dk_domain_ranges(const struct dk_core *core, struct dk_domain *domain); /* makes core_ranges right */
 uint32_t dk_partition_find(const struct dk_core *core, struct dk_text name);
 bool dk_node_in_partition(const struct dk_core *core, uint32_t node, uint32_t partition);
 void dk_node_register(struct dk_core *core, const struct dk_node_registered *event);
