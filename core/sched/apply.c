@@ -74,6 +74,16 @@ void dk_key_record(struct dk_core *core, int32_t uid, struct dk_bytes key, int64
     core->key_count++;
 }
 
+/* As record, for a snapshot that is being read: the digest is built when all of it is. */
+void dk_key_restore(struct dk_core *core, int32_t uid, struct dk_bytes key, int64_t job)
+{
+    bool digest = core->options.digest;
+
+    core->options.digest = false;
+    dk_key_record(core, uid, key, job);
+    core->options.digest = digest;
+}
+
 static struct dk_array *array_new(struct dk_core *core, const struct dk_array_spec *spec)
 {
     struct dk_array *array = dk_alloc_new(core->alloc, sizeof(*array));

@@ -301,16 +301,10 @@ static uint32_t node_new(struct dk_core *core, struct dk_text name)
     uint32_t number = core->node_count;
     struct dk_node *node;
 
-    node_room(core, number + 1);
+    dk_node_room_for(core, number + 1);
     node = &core->nodes[number];
-    memset(node, 0, sizeof(*node));
     node->name = dk_intern_hold(&core->texts, name);
-    core->node_open[number] = 0;
-    core->node_domain[number] = DK_SLOT_NONE;
-    core->node_cores_free[number] = core->node_memory_free[number] = 0;
-    core->node_gpus_free[number] = 0;
     dk_table_put(&core->nodes_by_name, node->name, number);
-    core->node_count++;
     return number;
 }
 
@@ -339,6 +333,26 @@ static void node_lay_out(struct dk_core *core, uint32_t number, const struct dk_
     dk_bitmap_extend(&core->gpus_free, core->gpus_total);
     dk_bitmap_add_range(&core->gpus_free, node->gpu_first, node->gpus);
     core->node_gpus_free[number] = node->gpus;
+}
+
+/* A node as a snapshot has it; its name is in place, its cores and GPUs are free. */
+void dk_node_room_for(struct dk_core *core, uint32_t count)
+{
+    node_room(core, count);
+    memset(&core->nodes[count - 1], 0, sizeof(*core->nodes));
+    core->node_open[count - 1] = 0;
+    core->node_domain[count - 1] = DK_SLOT_NONE;
+    core->node_cores_free[count - 1] = 0;
+    core->node_memory_free[count - 1] = core->node_gpus_free[count - 1] = 0;
+    core->node_count = count;
+}
+
+void dk_node_restore(struct dk_core *core, uint32_t number)
+{
+    core->node_memory_free[number] = core->nodes[number].memory;
+    core->node_gpus_free[number] = core->nodes[number].gpus;
+    core->domains_dirty = true;
+    node_settle(core, number);
 }
 
 void dk_node_register(struct dk_core *core, const struct dk_node_registered *event)
@@ -395,18 +409,11 @@ void dk_node_condition_set(struct dk_core *core, const struct dk_node_condition_
 
 /* --- partitions --- */
 
-static void partition_nodes_set(struct dk_core *core, struct dk_partition *partition,
-                                const struct dk_partition_spec *spec)
+/* By text id, for lookups only: ids decide nothing. A heap sort needs no room. */
+void dk_partition_nodes_sort(struct dk_partition *partition)
 {
-    uint32_t *nodes, count = spec->all_nodes ? 0 : spec->nodes_count;
+    uint32_t *nodes = partition->nodes, count = partition->node_count;
 
-    nodes = count == 0 ? NULL : dk_alloc_new(core->alloc, count * sizeof(*nodes));
-    for (uint32_t i = 0; i < count; i++)
-        nodes[i] = dk_intern_hold(&core->texts, spec->nodes[i]);
-    for (uint32_t i = 0; i < partition->node_count; i++)
-        dk_intern_drop(&core->texts, partition->nodes[i]);
-    dk_alloc_free(core->alloc, partition->nodes, partition->node_count * sizeof(*nodes));
-    /* Sorted by text id, for lookups only: ids decide nothing. A heap sort needs no room. */
     for (uint32_t end = count, root, start = count / 2; end > 1;) {
         uint32_t value;
 
@@ -429,8 +436,22 @@ static void partition_nodes_set(struct dk_core *core, struct dk_partition *parti
         }
         nodes[root] = value;
     }
+}
+
+static void partition_nodes_set(struct dk_core *core, struct dk_partition *partition,
+                                const struct dk_partition_spec *spec)
+{
+    uint32_t *nodes, count = spec->all_nodes ? 0 : spec->nodes_count;
+
+    nodes = count == 0 ? NULL : dk_alloc_new(core->alloc, count * sizeof(*nodes));
+    for (uint32_t i = 0; i < count; i++)
+        nodes[i] = dk_intern_hold(&core->texts, spec->nodes[i]);
+    for (uint32_t i = 0; i < partition->node_count; i++)
+        dk_intern_drop(&core->texts, partition->nodes[i]);
+    dk_alloc_free(core->alloc, partition->nodes, partition->node_count * sizeof(*nodes));
     partition->nodes = nodes;
     partition->node_count = count;
+    dk_partition_nodes_sort(partition);
 }
 
 void dk_partition_configure(struct dk_core *core, const struct dk_partition_spec *spec)

@@ -135,9 +135,13 @@ bool dk_demand_possible(const struct dk_core *core, const struct dk_demand *dema
 {
     struct dk_scratch *scratch = core->scratch;
     struct dk_demand plain = *demand;
+    const struct dk_partition *partition = &core->partitions[demand->partition];
     struct dk_possible *known;
     uint64_t key;
 
+    dk_demand_complete(&plain);
+    if (plain.fungible && constraint.size == 0 && !core->domains[partition->domain].node_by_node)
+        return plain.cores_min <= core->domains[partition->domain].cores_total;
     plain.constraint = 0;
     key = dk_hash(DK_HASH_DEMAND, &plain, offsetof(struct dk_demand, cores_min)) ^
           dk_hash(DK_HASH_TEXT, constraint.data, constraint.size);

@@ -340,6 +340,9 @@ void dk_node_register(struct dk_core *core, const struct dk_node_registered *eve
 void dk_node_condition_set(struct dk_core *core, const struct dk_node_condition_set *event, bool by_core);
 void dk_partition_configure(struct dk_core *core, const struct dk_partition_spec *spec);
 void dk_partition_remove(struct dk_core *core, struct dk_text name);
+void dk_node_room_for(struct dk_core *core, uint32_t count); /* the last one is new and blank */
+void dk_node_restore(struct dk_core *core, uint32_t number);
+void dk_partition_nodes_sort(struct dk_partition *partition);
 void dk_node_beat(struct dk_core *core, uint32_t number);
 void dk_domains_rebuild(struct dk_core *core); /* domain.c */
 void dk_domains_release(struct dk_core *core);
@@ -362,6 +365,7 @@ void dk_ranges_release(struct dk_core *core, struct dk_ranges *ranges);
 
 /* --- apply.c --- */
 
+void dk_key_restore(struct dk_core *core, int32_t uid, struct dk_bytes key, int64_t job);
 void dk_key_record(struct dk_core *core, int32_t uid, struct dk_bytes key, int64_t job);
 
 /* --- digest.c --- */
