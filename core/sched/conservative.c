@@ -10,20 +10,6 @@
  */
 #include "sched/pass.h"
 
-/* For each block of the queue: the fewest cores of any job in it or behind it. */
-static uint32_t *cores_behind(struct dk_pass *pass, const struct dk_order_list *list)
-{
-    uint32_t *fewest = dk_pass_memory(pass, (list->block_count + 1) * sizeof(*fewest));
-
-    fewest[list->block_count] = UINT32_MAX;
-    for (uint32_t i = list->block_count; i-- > 0;) {
-        const struct dk_block *block = dk_block_minima(list->blocks[i]);
-
-        fewest[i] = block->cores_min < fewest[i + 1] ? block->cores_min : fewest[i + 1];
-    }
-    return fewest;
-}
-
 static void start_counted(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks)
 {
     struct dk_ranges cores, gpus = { NULL, 0, 0 };
@@ -40,7 +26,7 @@ static void plan_entry(struct dk_pass *pass, const struct dk_entry *entry, int64
     struct dk_tasks tasks = dk_tasks_of(dk_job_at(pass->core, entry->slot));
 
     for (uint32_t wanted = tasks.left; wanted > 0 && *left > 0; wanted--, (*left)--) {
-        int64_t start = dk_profile_earliest(profile, entry->cores, entry->span);
+        int64_t start = dk_profile_earliest(profile, pass->now, entry->cores, entry->span);
 
         pass->scratch->examined++;
         if (start == INT64_MAX)
@@ -52,23 +38,141 @@ static void plan_entry(struct dk_pass *pass, const struct dk_entry *entry, int64
     }
 }
 
+/* --- who could start now at all --- */
+
+/* A job can start now only if its cores are free for all of its span: what is free for a span is the least
+ * over a stretch of the profile that begins now, stairs that lead down. Every plan only lowers them. So once
+ * no job further back is below the stairs, no job further back needs a place. */
+struct stairs {
+    struct stair {
+        int64_t after; /* spans longer than this ... */
+        int64_t free;  /* ... have so many cores */
+    } * items;
+    uint32_t count, capacity;
+};
+
+static void stair_add(struct dk_pass *pass, struct stairs *stairs, int64_t after, int64_t free)
+{
+    if (stairs->count == stairs->capacity) {
+        uint32_t capacity = stairs->capacity == 0 ? 64 : stairs->capacity * 2;
+        struct stair *grown = dk_pass_memory(pass, capacity * sizeof(*grown));
+
+        for (uint32_t i = 0; i < stairs->count; i++)
+            grown[i] = stairs->items[i];
+        stairs->items = grown;
+        stairs->capacity = capacity;
+    }
+    stairs->items[stairs->count].after = after;
+    stairs->items[stairs->count++].free = free;
+}
+
+static void stairs_measure(struct dk_pass *pass, struct stairs *stairs)
+{
+    const struct dk_profile *profile = &pass->scratch->profile;
+    int64_t free = INT64_MAX;
+
+    stairs->count = 0;
+    for (uint32_t i = 0; i < profile->block_count && free > 0; i++) {
+        const struct dk_profile_block *block = profile->blocks[i];
+
+        if (block->least >= free)
+            continue;
+        for (uint32_t k = 0; k < block->count; k++)
+            if (block->steps[k].free + block->add < free) {
+                free = block->steps[k].free + block->add;
+                stair_add(pass, stairs, block->steps[k].time - pass->now, free);
+            }
+    }
+}
+
+static bool below_stairs(const struct stairs *stairs, uint32_t cores, int64_t span)
+{
+    uint32_t first = 0, limit = stairs->count;
+
+    while (limit - first > 1) {
+        uint32_t middle = first + (limit - first) / 2;
+
+        if (stairs->items[middle].after < span)
+            first = middle;
+        else
+            limit = middle;
+    }
+    return cores <= stairs->items[first].free;
+}
+
+/* The first at or after `place` that could start now. */
+static struct dk_place candidate_in(const struct dk_order_list *list, struct dk_place place,
+                                    const struct stairs *stairs)
+{
+    for (; place.block < list->block_count; place.block++, place.at = 0) {
+        const struct dk_block *block = dk_block_minima(list->blocks[place.block]);
+
+        if (!below_stairs(stairs, block->cores_min, block->span_min))
+            continue;
+        for (; place.at < block->count; place.at++)
+            if (below_stairs(stairs, block->entries[place.at].cores, block->entries[place.at].span))
+                return place;
+    }
+    return place;
+}
+
+struct candidates {
+    struct stairs stairs;
+    struct dk_place queue, aged; /* the next one in each list */
+    uint32_t unlooked;           /* orders that move: plans since the last look */
+};
+
+static bool place_passed(struct dk_place at, struct dk_place candidate)
+{
+    return at.block > candidate.block || (at.block == candidate.block && at.at > candidate.at);
+}
+
+static bool candidates_in_heap(const struct dk_walk *walk, const struct stairs *stairs)
+{
+    for (uint32_t i = 0; i < walk->rank_count; i++)
+        if (below_stairs(stairs, walk->ranks[i].entry->cores, walk->ranks[i].entry->span))
+            return true;
+    return false;
+}
+
+/* Is there anybody from here on who could start now? */
+static bool candidates_left(struct dk_pass *pass, const struct dk_walk *walk,
+                            struct candidates *candidates)
+{
+    if (pass->core->options.no_shortcut)
+        return true;
+    if (walk->moves) {
+        if (candidates->unlooked++ % 16 != 0)
+            return true;
+        stairs_measure(pass, &candidates->stairs);
+        return candidates_in_heap(walk, &candidates->stairs);
+    }
+    if (candidates->unlooked > 0 && !place_passed(walk->queue, candidates->queue) &&
+        !place_passed(walk->aged, candidates->aged))
+        return true;
+    candidates->unlooked = 1;
+    stairs_measure(pass, &candidates->stairs);
+    candidates->queue = candidate_in(&pass->domain->queue, walk->queue, &candidates->stairs);
+    candidates->aged = candidate_in(&pass->domain->aged, walk->aged, &candidates->stairs);
+    return candidates->queue.block < pass->domain->queue.block_count ||
+           candidates->aged.block < pass->domain->aged.block_count;
+}
+
 void dk_conservative_counted(struct dk_pass *pass)
 {
     int64_t left = pass->core->policy.depth == 0 ? INT64_MAX : pass->core->policy.depth;
     const struct dk_domain *domain = pass->domain;
+    struct candidates candidates = { .unlooked = 0 };
     const struct dk_entry *entry;
-    uint32_t *queue_behind, *aged_behind;
     struct dk_walk walk;
 
-    queue_behind = cores_behind(pass, &domain->queue);
-    aged_behind = cores_behind(pass, &domain->aged);
-    if (!pass->core->options.no_shortcut && pass->free < queue_behind[0] && pass->free < aged_behind[0])
+    if (!pass->core->options.no_shortcut && pass->free < dk_order_list_cores_min(&domain->queue) &&
+        pass->free < dk_order_list_cores_min(&domain->aged))
         return;
     dk_profile_build(&pass->scratch->profile, pass);
     dk_walk_start(&walk, pass->core, domain, pass->now);
-    while ((entry = dk_walk_peek(&walk)) != NULL && left > 0) {
-        if (pass->free < queue_behind[walk.queue.block] && pass->free < aged_behind[walk.aged.block])
-            break; /* nobody behind can start now */
+    while ((entry = dk_walk_peek(&walk)) != NULL && left > 0 &&
+           candidates_left(pass, &walk, &candidates)) {
         plan_entry(pass, entry, &left);
         dk_walk_next(&walk);
     }
@@ -89,7 +193,7 @@ static void place_kept(struct dk_pass *pass, struct kept_plan *plan)
     if (plan->start != INT64_MAX)
         dk_profile_change(profile, plan->start, dk_add_saturated(plan->start, entry->span),
                           entry->cores);
-    plan->start = dk_profile_earliest(profile, entry->cores, entry->span);
+    plan->start = dk_profile_earliest(profile, pass->now, entry->cores, entry->span);
     if (plan->start != INT64_MAX)
         dk_profile_change(profile, plan->start, dk_add_saturated(plan->start, entry->span),
                           -(int64_t)entry->cores);

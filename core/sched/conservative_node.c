@@ -123,22 +123,19 @@ static bool fits_at(struct plan *plan, const struct dk_demand *demand, int64_t s
 
 static int64_t earliest(struct plan *plan, const struct dk_entry *entry)
 {
-    struct dk_profile *profile = &plan->pass->scratch->profile;
+    const struct dk_profile *profile = &plan->pass->scratch->profile;
     const struct dk_demand *demand = &plan->pass->core->demands[entry->demand];
-    struct dk_profile rest = *profile;
+    int64_t from = plan->pass->now;
 
-    while (rest.count > 0) {
-        int64_t start = dk_profile_earliest(&rest, entry->cores, entry->span);
+    while (from != INT64_MAX) {
+        int64_t start = dk_profile_earliest(profile, from, entry->cores, entry->span);
 
         if (start == INT64_MAX)
             break;
         plan->pass->scratch->examined++;
         if (fits_at(plan, demand, start, entry->span))
             return start;
-        while (rest.count > 0 && rest.steps[0].time <= start) {
-            rest.steps++;
-            rest.count--;
-        }
+        from = dk_profile_after(profile, start);
     }
     return INT64_MAX;
 }

@@ -21,8 +21,7 @@ void dk_scratch_destroy(struct dk_scratch *scratch)
     dk_arena_release(&scratch->arena);
     dk_alloc_free(alloc, scratch->started, scratch->started_capacity * sizeof(*scratch->started));
     dk_alloc_free(alloc, scratch->taken, scratch->taken_capacity * sizeof(*scratch->taken));
-    dk_alloc_free(alloc, scratch->profile.steps,
-                  scratch->profile.capacity * sizeof(*scratch->profile.steps));
+    dk_profile_release(&scratch->profile);
     dk_alloc_free(alloc, scratch->picks, scratch->pick_capacity * sizeof(*scratch->picks));
     for (uint32_t i = 0; i < sizeof(scratch->pools) / sizeof(scratch->pools[0]); i++)
         dk_alloc_free(alloc, scratch->pools[i].nodes, scratch->pools[i].size);

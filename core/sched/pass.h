@@ -121,21 +121,34 @@ void dk_count_shadow(const struct dk_pass *pass, uint64_t cores, int64_t *shadow
 
 /* --- profile.c: how many cores are free at each future moment --- */
 
+#define DK_PROFILE_STEPS 64
+
 struct dk_step {
     int64_t time;
-    int64_t free; /* cores, from here on */
+    int64_t free; /* cores, from here to the next step, less the block's `add` */
+};
+
+struct dk_profile_block {
+    uint32_t count;
+    int64_t add;            /* holds for each step of the block */
+    int64_t least, most;    /* free, `add` included */
+    struct dk_step steps[DK_PROFILE_STEPS];
 };
 
 struct dk_profile {
     const struct dk_alloc *alloc;
-    struct dk_step *steps; /* by time; the last one lasts for ever */
-    uint32_t count, capacity;
+    struct dk_profile_block **blocks; /* by time; the last step lasts for ever */
+    uint32_t block_count, block_capacity, block_made; /* made: allocated, and used again */
 };
 
+void dk_profile_release(struct dk_profile *profile);
 void dk_profile_build(struct dk_profile *profile, const struct dk_pass *pass);
-/* The earliest time from the first step on at which `cores` are free for `span`; INT64_MAX: never. */
-int64_t dk_profile_earliest(const struct dk_profile *profile, int64_t cores, int64_t span);
-/* Adds `cores` (negative: takes) from `start` to `end`. */
+/* The earliest time from `from` on at which `cores` are free for `span`; INT64_MAX: never. */
+int64_t dk_profile_earliest(const struct dk_profile *profile, int64_t from, int64_t cores,
+                            int64_t span);
+/* The first step after `time`; INT64_MAX: none. */
+int64_t dk_profile_after(const struct dk_profile *profile, int64_t time);
+/* Adds `cores` (negative: takes) from `start` to `end`; what lies before the first step is left out. */
 void dk_profile_change(struct dk_profile *profile, int64_t start, int64_t end, int64_t cores);
 
 /* --- place.c: on which nodes --- */
