@@ -181,23 +181,45 @@ void dk_conservative_counted(struct dk_pass *pass)
 /* --- kept --- */
 
 struct kept_plan {
-    const struct dk_entry *entry;
+    struct dk_entry entry;
     int64_t before, start;
 };
 
+static void plan_lay(struct dk_pass *pass, const struct kept_plan *plan, int64_t sign)
+{
+    if (plan->start != INT64_MAX)
+        dk_profile_change(&pass->scratch->profile, plan->start,
+                          dk_add_saturated(plan->start, plan->entry.span),
+                          sign * (int64_t)plan->entry.cores);
+}
+
+/* Lifts the job out and places it again. One that has no room anywhere before its place stays. */
 static void place_kept(struct dk_pass *pass, struct kept_plan *plan)
 {
     struct dk_profile *profile = &pass->scratch->profile;
-    const struct dk_entry *entry = plan->entry;
 
-    if (plan->start != INT64_MAX)
-        dk_profile_change(profile, plan->start, dk_add_saturated(plan->start, entry->span),
-                          entry->cores);
-    plan->start = dk_profile_earliest(profile, pass->now, entry->cores, entry->span);
-    if (plan->start != INT64_MAX)
-        dk_profile_change(profile, plan->start, dk_add_saturated(plan->start, entry->span),
-                          -(int64_t)entry->cores);
     pass->scratch->examined++;
+    if (plan->start != INT64_MAX && plan->start > pass->now &&
+        dk_profile_room(profile, pass->now, plan->entry.cores) >= plan->start)
+        return;
+    plan_lay(pass, plan, +1);
+    plan->start =
+        dk_profile_earliest(profile, pass->now, plan->entry.cores, plan->entry.span);
+    plan_lay(pass, plan, -1);
+}
+
+/* An array is planned task by task; its next task's place is the one that is kept. */
+static void start_due(struct dk_pass *pass, struct kept_plan *plan)
+{
+    struct dk_tasks tasks = dk_tasks_of(dk_job_at(pass->core, plan->entry.slot));
+
+    while (plan->start <= pass->now && tasks.left > 0) {
+        start_counted(pass, &plan->entry, &tasks);
+        if (tasks.left == 0)
+            break;
+        plan->start = INT64_MAX;
+        place_kept(pass, plan);
+    }
 }
 
 static void record_plans(struct dk_pass *pass, const struct kept_plan *plans, uint32_t count)
@@ -207,11 +229,14 @@ static void record_plans(struct dk_pass *pass, const struct kept_plan *plans, ui
     struct dk_event *event;
     uint32_t changes = 0;
 
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        if (plans[i].start > pass->now)
+            pass->scratch->planned_first = dk_min(pass->scratch->planned_first, plans[i].start);
         if (plans[i].start != plans[i].before && plans[i].start > pass->now) {
-            changed[changes].job = plans[i].entry->id;
+            changed[changes].job = plans[i].entry.id;
             changed[changes++].start = plans[i].start;
         }
+    }
     if (changes == 0)
         return;
     event = dk_events_add(pass->out, DK_EVENT_JOBS_PLANNED, pass->now);
@@ -219,37 +244,55 @@ static void record_plans(struct dk_pass *pass, const struct kept_plan *plans, ui
     event->jobs_planned.plans_count = changes;
 }
 
-/* An array is planned task by task; its next task's place is the one that is kept. */
-static void start_due(struct dk_pass *pass, struct kept_plan *plan)
+static void plan_start(struct kept_plan *plan, const struct dk_pass *pass,
+                       const struct dk_entry *entry)
 {
-    struct dk_tasks tasks = dk_tasks_of(dk_job_at(pass->core, plan->entry->slot));
+    plan->entry = *entry;
+    plan->before = plan->start = dk_job_at(pass->core, entry->slot)->planned;
+}
 
-    while (plan->start <= pass->now && tasks.left > 0) {
-        start_counted(pass, plan->entry, &tasks);
-        if (tasks.left == 0)
-            break;
-        plan->start = INT64_MAX;
-        place_kept(pass, plan);
+/* Nothing but submissions since the last pass: its profile, plans and all, still holds, and only the new jobs
+ * have to find a place behind the others. False: a full pass is needed. */
+static bool keep_fresh_only(struct dk_pass *pass)
+{
+    struct dk_scratch *scratch = pass->scratch;
+    const struct dk_entry *running =
+        dk_order_list_at(&pass->domain->running, (struct dk_place){ 0, 0 });
+    struct kept_plan plans[DK_FRESH_MAX];
+
+    if (!pass->kept || scratch->has_head || pass->domain->freed || scratch->planned_first <= pass->now ||
+        (running != NULL && running->key <= pass->now))
+        return false;
+    dk_fresh_sort(pass);
+    for (uint32_t i = 0; i < scratch->fresh_count; i++) {
+        struct dk_entry entry = dk_fresh_entry(pass, i);
+
+        plan_start(&plans[i], pass, &entry);
+        plans[i].start = INT64_MAX;
+        place_kept(pass, &plans[i]);
+        if (plans[i].start <= pass->now)
+            start_due(pass, &plans[i]);
     }
+    record_plans(pass, plans, scratch->fresh_count);
+    scratch->kept = true;
+    return true;
 }
 
 void dk_keep_counted(struct dk_pass *pass)
 {
-    struct dk_profile *profile = &pass->scratch->profile;
     uint32_t count = (uint32_t)(pass->domain->queue.count + pass->domain->aged.count), at = 0;
-    struct kept_plan *plans = dk_pass_memory(pass, (count + 1) * sizeof(*plans));
+    struct kept_plan *plans;
     const struct dk_entry *entry;
     struct dk_walk walk;
 
-    dk_profile_build(profile, pass);
+    if (keep_fresh_only(pass))
+        return;
+    plans = dk_pass_memory(pass, (count + 1) * sizeof(*plans));
+    dk_profile_build(&pass->scratch->profile, pass);
     dk_walk_start(&walk, pass->core, pass->domain, pass->now);
     for (; (entry = dk_walk_peek(&walk)) != NULL; at++) {
-        plans[at].entry = entry;
-        plans[at].before = plans[at].start = dk_job_at(pass->core, entry->slot)->planned;
-        if (plans[at].start != INT64_MAX)
-            dk_profile_change(profile, plans[at].start,
-                              dk_add_saturated(plans[at].start, entry->span),
-                              -(int64_t)entry->cores);
+        plan_start(&plans[at], pass, entry);
+        plan_lay(pass, &plans[at], -1);
         dk_walk_next(&walk);
     }
     for (uint32_t i = 0; i < count; i++)
@@ -258,5 +301,9 @@ void dk_keep_counted(struct dk_pass *pass)
     for (uint32_t i = 0; i < count; i++)
         if (plans[i].start <= pass->now)
             start_due(pass, &plans[i]);
+    pass->scratch->planned_first = INT64_MAX;
     record_plans(pass, plans, count);
+    pass->scratch->kept = pass->core->domain_count == 1 && !pass->core->options.no_shortcut &&
+                          pass->core->policy.policy == DK_POLICY_FCFS;
+    pass->scratch->has_head = false;
 }

@@ -79,40 +79,29 @@ static void remember(struct dk_pass *pass, const struct dk_entry *head, int64_t 
 static bool fresh_only(struct dk_pass *pass)
 {
     struct dk_scratch *scratch = pass->scratch;
-    const struct dk_entry *running = dk_order_list_at(&pass->domain->running, (struct dk_place){ 0, 0 });
+    const struct dk_entry *running =
+        dk_order_list_at(&pass->domain->running, (struct dk_place){ 0, 0 });
+    struct dk_entry entry;
     struct dk_filter filter;
 
-    if (!scratch->kept || !scratch->has_head || scratch->fresh_many ||
-        scratch->kept_version != pass->core->version ||
+    if (!pass->kept || !scratch->has_head ||
         (running != NULL && running->key <= pass->now))
         return false;
-    for (uint32_t i = 0; i < scratch->fresh_count; i++) { /* insertion sort into the queue's order */
-        uint32_t slot = scratch->fresh[i], k = i;
-        const struct dk_job *job = dk_job_at(pass->core, slot);
-
-        if (job->key < scratch->head_key ||
-            (job->key == scratch->head_key && job->id < scratch->head_id))
+    dk_fresh_sort(pass);
+    if (scratch->fresh_count > 0) {
+        entry = dk_fresh_entry(pass, 0);
+        if (entry.key < scratch->head_key ||
+            (entry.key == scratch->head_key && entry.id < scratch->head_id))
             return false;
-        for (; k > 0; k--) {
-            const struct dk_job *other = dk_job_at(pass->core, scratch->fresh[k - 1]);
-
-            if (other->key < job->key || (other->key == job->key && other->id < job->id))
-                break;
-            scratch->fresh[k] = scratch->fresh[k - 1];
-        }
-        scratch->fresh[k] = slot;
     }
+    scratch->kept = true;
     if (pass->core->policy.backfill == DK_BACKFILL_NONE)
         return true;
     filter.cores = pass->free;
     filter.extra = scratch->extra;
     filter.span = scratch->shadow - pass->now;
     for (uint32_t i = 0; i < scratch->fresh_count; i++) {
-        const struct dk_job *job = dk_job_at(pass->core, scratch->fresh[i]);
-        struct dk_entry entry = { job->key, job->id, job->limit_us,
-                                  dk_demand_of(pass->core, job)->cores_min, scratch->fresh[i],
-                                  job->demand };
-
+        entry = dk_fresh_entry(pass, i);
         scratch->examined++;
         (void)start_some(pass, &entry, &filter);
     }
@@ -130,10 +119,8 @@ void dk_easy_counted(struct dk_pass *pass)
     if (fresh_only(pass))
         return;
     if (!pass->core->options.no_shortcut && pass->free < dk_order_list_cores_min(&pass->domain->queue) &&
-        pass->free < dk_order_list_cores_min(&pass->domain->aged)) {
-        pass->scratch->kept = false;
+        pass->free < dk_order_list_cores_min(&pass->domain->aged))
         return; /* nothing fits, neither the head nor another */
-    }
     dk_walk_start(&walk, pass->core, pass->domain, pass->now);
     while ((entry = dk_walk_peek(&walk)) != NULL) {
         pass->scratch->examined++;

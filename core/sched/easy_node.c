@@ -227,7 +227,6 @@ void dk_easy_by_node(struct dk_pass *pass)
     struct dk_entry head;
     struct dk_walk walk;
 
-    pass->scratch->kept = false;
     if (!pass->core->options.no_shortcut &&
         pass->free < dk_order_list_cores_min(&pass->domain->queue) &&
         pass->free < dk_order_list_cores_min(&pass->domain->aged))

@@ -44,6 +44,35 @@ uint64_t dk_scratch_examined(const struct dk_scratch *scratch)
     return scratch->examined;
 }
 
+struct dk_entry dk_fresh_entry(const struct dk_pass *pass, uint32_t index)
+{
+    uint32_t slot = pass->scratch->fresh[index];
+    const struct dk_job *job = dk_job_at(pass->core, slot);
+    struct dk_entry entry = { job->key, job->id, job->limit_us,
+                              dk_demand_of(pass->core, job)->cores_min, slot, job->demand };
+
+    return entry;
+}
+
+void dk_fresh_sort(struct dk_pass *pass)
+{
+    uint32_t *fresh = pass->scratch->fresh;
+
+    for (uint32_t i = 1; i < pass->scratch->fresh_count; i++) {
+        uint32_t slot = fresh[i], k = i;
+        const struct dk_job *job = dk_job_at(pass->core, slot);
+
+        for (; k > 0; k--) {
+            const struct dk_job *other = dk_job_at(pass->core, fresh[k - 1]);
+
+            if (other->key < job->key || (other->key == job->key && other->id < job->id))
+                break;
+            fresh[k] = fresh[k - 1];
+        }
+        fresh[k] = slot;
+    }
+}
+
 void *dk_pass_memory(struct dk_pass *pass, size_t size)
 {
     return dk_arena_take(&pass->scratch->arena, size);
@@ -340,6 +369,9 @@ static void domain_pass(struct dk_core *core, struct dk_domain *domain, int64_t 
     pass.free = domain->cores_free;
     pass.counted = !domain->node_by_node && domain->nonfungible == 0;
     pass.scratch->started_count = 0;
+    pass.kept = pass.scratch->kept && pass.scratch->kept_version == core->version &&
+                !pass.scratch->fresh_many;
+    pass.scratch->kept = false; /* unless this pass says so */
     switch (core->policy.backfill) {
     case DK_BACKFILL_NONE:
     case DK_BACKFILL_EASY:
@@ -392,8 +424,10 @@ void dk_core_schedule(const struct dk_core *core, int64_t now, struct dk_events 
         if (!work->domains[i].pass_due)
             continue;
         domain_pass(work, &work->domains[i], now, out);
-        /* Applying these placements is not a change that the shortcut has to fear. */
-        scratch->kept_version = work->version + (out->count - before);
+        /* Applying these placements is not a change that a shortcut has to fear. */
+        scratch->kept_version = work->version;
+        for (; before < out->count; before++)
+            scratch->kept_version += out->items[before].type == DK_EVENT_JOB_PLACED;
         scratch->kept = scratch->kept && decided == 0;
         scratch->fresh_count = 0;
         scratch->fresh_many = false;

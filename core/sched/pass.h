@@ -73,6 +73,7 @@ struct dk_pass {
     struct dk_domain *domain;
     int64_t now;
     bool counted;
+    bool kept; /* what the last pass left in the scratch still holds */
     uint64_t free; /* cores, after what this pass gave away */
     struct dk_events *out;
 };
@@ -89,6 +90,10 @@ struct dk_tasks dk_tasks_of(const struct dk_job *job);
 void dk_pass_start(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks,
                    const struct dk_ranges *cores, const struct dk_ranges *gpus);
 void *dk_pass_memory(struct dk_pass *pass, size_t size); /* until the pass is over */
+
+/* Brings the jobs that came since the last pass into the order of the queue. */
+void dk_fresh_sort(struct dk_pass *pass);
+struct dk_entry dk_fresh_entry(const struct dk_pass *pass, uint32_t index);
 
 int64_t dk_pass_deadline(const struct dk_core *core, const struct dk_domain *domain);
 int64_t dk_beat_deadline(const struct dk_core *core);
@@ -146,6 +151,8 @@ void dk_profile_build(struct dk_profile *profile, const struct dk_pass *pass);
 /* The earliest time from `from` on at which `cores` are free for `span`; INT64_MAX: never. */
 int64_t dk_profile_earliest(const struct dk_profile *profile, int64_t from, int64_t cores,
                             int64_t span);
+/* The first time from `from` on with `cores` free, for however short; INT64_MAX: never. */
+int64_t dk_profile_room(const struct dk_profile *profile, int64_t from, int64_t cores);
 /* The first step after `time`; INT64_MAX: none. */
 int64_t dk_profile_after(const struct dk_profile *profile, int64_t time);
 /* Adds `cores` (negative: takes) from `start` to `end`; what lies before the first step is left out. */
@@ -195,6 +202,8 @@ void dk_keep_counted(struct dk_pass *pass);
 
 /* --- the scratch: memory of passes, and what the last one found out --- */
 
+#define DK_FRESH_MAX 64
+
 struct dk_scratch {
     const struct dk_alloc *alloc;
     struct dk_arena arena; /* of one pass */
@@ -227,7 +236,8 @@ struct dk_scratch {
     dk_i128 head_key;
     int64_t head_id, shadow;
     uint64_t extra;
-    uint32_t fresh[64]; /* slots of jobs that entered the queue since */
+    int64_t planned_first; /* conservative kept: the earliest plan */
+    uint32_t fresh[DK_FRESH_MAX]; /* slots of jobs that entered the queue since */
     uint32_t fresh_count;
     bool fresh_many;
 };

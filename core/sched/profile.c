@@ -171,6 +171,18 @@ int64_t dk_profile_earliest(const struct dk_profile *profile, int64_t from, int6
     return INT64_MAX;
 }
 
+int64_t dk_profile_room(const struct dk_profile *profile, int64_t from, int64_t cores)
+{
+    struct cursor cursor;
+
+    cursor.block = block_of(profile, from);
+    cursor.at = step_after(profile->blocks[cursor.block], from);
+    cursor.at -= cursor.at > 0;
+    if (!seek_room(profile, &cursor, cores))
+        return INT64_MAX;
+    return dk_max(from, profile->blocks[cursor.block]->steps[cursor.at].time);
+}
+
 int64_t dk_profile_after(const struct dk_profile *profile, int64_t time)
 {
     uint32_t block = block_of(profile, time);
