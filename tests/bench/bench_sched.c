@@ -62,6 +62,7 @@ struct world {
     size_t running_count, running_capacity;
     uint64_t placed; /* by the last batch */
     double job_bytes;
+    double made_us[3]; /* nodes, running jobs, queue */
 };
 
 struct policy_row {
@@ -289,9 +290,12 @@ static void world_make(struct world *world, uint32_t nodes, uint32_t pending, ui
     world->core = dk_core_create(&dk_heap, &options);
     world->batcher = dk_batcher_create(world->core, &dk_heap, &batcher_options);
     shapes_make(world);
+    world->made_us[0] = cpu_us();
     nodes_make(world);
     partition_make(world);
+    world->made_us[1] = cpu_us();
     fill(world);
+    world->made_us[2] = cpu_us();
     policy_set(world, &in_order); /* while the queue is made: it is quick */
     queue_make(world, pending);
 }
@@ -465,11 +469,14 @@ static void measure_world(const struct options *options, uint32_t nodes, uint32_
                           uint32_t shape_count)
 {
     static struct world world;
-    double start = cpu_us();
 
     world_make(&world, nodes, pending, shape_count);
-    (void)fprintf(stderr, "# made %u nodes, %zu running, %u pending in %.1f s\n", nodes,
-                  world.running_count, pending, (cpu_us() - start) * 1e-6);
+    (void)fprintf(
+        stderr,
+        "# %u nodes registered in %.2f s, %zu jobs started in %.2f s, %u queued in %.2f s\n", nodes,
+        (world.made_us[1] - world.made_us[0]) * 1e-6, world.running_count,
+        (world.made_us[2] - world.made_us[1]) * 1e-6, pending,
+        (cpu_us() - world.made_us[2]) * 1e-6);
     for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
         if (is_listed(options->policy, policies[i].name))
             measure_policy(&world, &policies[i], pending, options->rounds);
