@@ -70,6 +70,8 @@ int cli_fail(const struct dk_err *err)
 {
     (void)fflush(stdout);
     (void)fprintf(stderr, "docket: %s\n", err->text);
+    if (err->status == DK_CORRUPT)
+        (void)fprintf(stderr, "restore the file from a copy, or see 'docket log repair --help'\n");
     return dk_status_exit(err->status);
 }
 

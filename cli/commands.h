@@ -9,12 +9,14 @@ int cli_generate(const struct cli_command *command, int argc, char **argv);
 int cli_log_cat(const struct cli_command *command, int argc, char **argv);
 int cli_log_stat(const struct cli_command *command, int argc, char **argv);
 int cli_log_verify(const struct cli_command *command, int argc, char **argv);
+int cli_log_repair(const struct cli_command *command, int argc, char **argv);
 int cli_audit_verify(const struct cli_command *command, int argc, char **argv);
 
 extern const struct cli_option cli_replay_options[];
 extern const struct cli_option cli_generate_options[];
 extern const struct cli_option cli_log_cat_options[];
 extern const struct cli_option cli_log_stat_options[];
+extern const struct cli_option cli_log_repair_options[];
 extern const struct cli_option cli_verify_options[];
 
 #endif

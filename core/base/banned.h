@@ -1,9 +1,9 @@
 /* banned.h - calls that can't be made safe become compile errors that name themselves
  *
- * Every file is compiled with this in front of it (-include, in the top CMakeLists.txt). The names are only
- * declared, as deprecated: any use is a warning, and warnings are errors. Poisoning them, or
- * macros of the same names, would break the system's own headers, which declare them too.
- * Tests may use them: theirs is the only input (DOCKET_BANNED_ALLOWED).
+ * Every file is compiled with this in front of it (-include, in the top CMakeLists.txt). The names
+ * are only declared, as deprecated: any use is a warning, and warnings are errors. Poisoning them,
+ * or macros of the same names, would break the system's own headers, which declare them too. Tests
+ * may use them: theirs is the only input (DOCKET_BANNED_ALLOWED).
  */
 #ifndef DK_BASE_BANNED_H
 #define DK_BASE_BANNED_H

@@ -7,10 +7,10 @@
 #ifndef DK_BASE_CHECK_H
 #define DK_BASE_CHECK_H
 
-#define DK_CHECK(condition)                                              \
-    do {                                                                 \
-        if (__builtin_expect(!(condition), 0))                           \
-            dk_check_failed(#condition, __FILE_NAME__, __LINE__);        \
+#define DK_CHECK(condition)                                                                        \
+    do {                                                                                           \
+        if (__builtin_expect(!(condition), 0))                                                     \
+            dk_check_failed(#condition, __FILE_NAME__, __LINE__);                                  \
     } while (0)
 
 #ifndef __FILE_NAME__

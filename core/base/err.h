@@ -13,21 +13,21 @@
 #include <stdint.h>
 
 /* name, text, worth trying again */
-#define DK_STATUS_MAP(X)                                            \
-    X(OK, "ok", false)                                              \
-    X(AGAIN, "nothing there yet", true)                             \
-    X(END, "no more", false)                                        \
-    X(INVALID, "bad input", false)                                  \
-    X(TOO_LARGE, "larger than its limit", false)                    \
-    X(NOT_FOUND, "not found", false)                                \
-    X(UNKNOWN_SCHEMA, "schema is not known", false)                 \
-    X(TORN, "record is incomplete", false)                          \
-    X(CORRUPT, "record fails its check", false)                     \
-    X(DIVERGED, "re-execution differs from the record", false)      \
-    X(FENCED, "a newer writer has taken over", false)               \
-    X(BUSY, "in use by another", true)                              \
-    X(FULL, "no space left", true)                                  \
-    X(IO, "input or output failed", false)                          \
+#define DK_STATUS_MAP(X)                                                                           \
+    X(OK, "ok", false)                                                                             \
+    X(AGAIN, "nothing there yet", true)                                                            \
+    X(END, "no more", false)                                                                       \
+    X(INVALID, "bad input", false)                                                                 \
+    X(TOO_LARGE, "larger than its limit", false)                                                   \
+    X(NOT_FOUND, "not found", false)                                                               \
+    X(UNKNOWN_SCHEMA, "schema is not known", false)                                                \
+    X(TORN, "record is incomplete", false)                                                         \
+    X(CORRUPT, "record fails its check", false)                                                    \
+    X(DIVERGED, "re-execution differs from the record", false)                                     \
+    X(FENCED, "a newer writer has taken over", false)                                              \
+    X(BUSY, "in use by another", true)                                                             \
+    X(FULL, "no space left", true)                                                                 \
+    X(IO, "input or output failed", false)                                                         \
     X(UNSUPPORTED, "not supported here", false)
 
 enum dk_status {

@@ -14,6 +14,7 @@ struct dk_prng {
 
 void dk_prng_init(struct dk_prng *prng, uint64_t seed);
 uint64_t dk_prng_next(struct dk_prng *prng);
-uint64_t dk_prng_below(struct dk_prng *prng, uint64_t limit); /* 0 .. limit-1, unbiased; limit > 0 */
+uint64_t dk_prng_below(struct dk_prng *prng,
+                       uint64_t limit); /* 0 .. limit-1, unbiased; limit > 0 */
 
 #endif

@@ -19,8 +19,8 @@ struct dk_batcher {
     uint32_t settled;        /* events that are stamped, encoded and applied */
     bool closed;             /* the events are of a closed batch */
     struct dk_chain chain;
-    struct dk_buf bytes;     /* the events, encoded, end to end */
-    size_t *offsets;         /* of each event in bytes, and the end */
+    struct dk_buf bytes; /* the events, encoded, end to end */
+    size_t *offsets;     /* of each event in bytes, and the end */
     uint32_t offset_capacity;
     struct dk_log_record *records;
     const uint8_t **starts;
@@ -139,9 +139,9 @@ static void records_room(struct dk_batcher *batcher, uint32_t count)
         return;
     while (capacity < count)
         capacity *= 2;
-    batcher->records = alloc->resize(alloc->ctx, batcher->records,
-                                     before * sizeof(*batcher->records),
-                                     capacity * sizeof(*batcher->records));
+    batcher->records =
+        alloc->resize(alloc->ctx, batcher->records, before * sizeof(*batcher->records),
+                      capacity * sizeof(*batcher->records));
     batcher->starts = alloc->resize(alloc->ctx, batcher->starts, before * sizeof(*batcher->starts),
                                     capacity * sizeof(*batcher->starts));
     batcher->sizes = alloc->resize(alloc->ctx, batcher->sizes, before * sizeof(*batcher->sizes),

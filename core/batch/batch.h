@@ -20,10 +20,10 @@
 struct dk_batcher;
 
 struct dk_batcher_options {
-    struct dk_log *log;     /* NULL: nothing is encoded, chained or written; decisions only */
-    uint32_t epoch;         /* with a log: dk_log_epoch(log) */
-    int64_t seq_next;       /* 1 for a new log */
-    const uint8_t *closed;  /* bytes of the last BatchClosed, NULL for a new log; copied */
+    struct dk_log *log;    /* NULL: nothing is encoded, chained or written; decisions only */
+    uint32_t epoch;        /* with a log: dk_log_epoch(log) */
+    int64_t seq_next;      /* 1 for a new log */
+    const uint8_t *closed; /* bytes of the last BatchClosed, NULL for a new log; copied */
     uint32_t closed_size;
 };
 
@@ -32,8 +32,8 @@ struct dk_batcher *dk_batcher_create(struct dk_core *core, const struct dk_alloc
                                      const struct dk_batcher_options *options);
 void dk_batcher_destroy(struct dk_batcher *batcher);
 
-/* Admits one request into the open batch (opens one if need be) and applies what it led to. `outcome`
- * (may be NULL) is the first event that it led to, good until the batch closes:
+/* Admits one request into the open batch (opens one if need be) and applies what it led to.
+ * `outcome` (may be NULL) is the first event that it led to, good until the batch closes:
  * JobSubmitted with the new id, or RequestRejected. */
 void dk_batcher_request(struct dk_batcher *batcher, const struct dk_stamp *stamp,
                         const struct dk_request *request, const struct dk_event **outcome);
@@ -49,8 +49,8 @@ enum dk_status dk_batcher_close(struct dk_batcher *batcher, int64_t now,
 /* --- reading --- */
 
 enum dk_fold_depth {
-    DK_FOLD_APPLY,  /* decode, check the chain and the digest, apply */
-    DK_FOLD_VERIFY  /* and let the core decide each batch again: byte for byte the same */
+    DK_FOLD_APPLY, /* decode, check the chain and the digest, apply */
+    DK_FOLD_VERIFY /* and let the core decide each batch again: byte for byte the same */
 };
 
 struct dk_fold;
@@ -61,15 +61,15 @@ struct dk_fold_stats {
     uint32_t epoch;
 };
 
-/* Folds batches into `core` (borrowed). Fresh core: start at seq 1. Restored one: `closed` is the last
- * BatchClosed before where reading goes on. */
+/* Folds batches into `core` (borrowed). Fresh core: start at seq 1. Restored one: `closed` is the
+ * last BatchClosed before where reading goes on. */
 struct dk_fold *dk_fold_create(struct dk_core *core, const struct dk_alloc *alloc,
                                enum dk_fold_depth depth, const uint8_t *closed,
                                uint32_t closed_size);
 void dk_fold_destroy(struct dk_fold *fold);
 
-/* One batch of the log. DK_CORRUPT: chain or bytes; DK_DIVERGED: digest, or a decision that the core does
- * not make (the text says the seq, what is recorded and what would have been decided). */
+/* One batch of the log. DK_CORRUPT: chain or bytes; DK_DIVERGED: digest, or a decision that the
+ * core does not make (the text says the seq, what is recorded and what would have been decided). */
 enum dk_status dk_fold_batch(struct dk_fold *fold, const struct dk_log_batch *batch,
                              struct dk_err *err);
 void dk_fold_stats(const struct dk_fold *fold, struct dk_fold_stats *stats);

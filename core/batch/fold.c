@@ -11,12 +11,12 @@ struct dk_fold {
     const struct dk_alloc *alloc;
     enum dk_fold_depth depth;
     struct dk_chain chain;
-    struct dk_arena arena;     /* of the batch at hand */
+    struct dk_arena arena; /* of the batch at hand */
     struct dk_event *events;
     uint32_t event_capacity;
     const uint8_t **starts;
     uint32_t *sizes;
-    struct dk_events decided;  /* what the core would have decided */
+    struct dk_events decided; /* what the core would have decided */
     struct dk_buf bytes;
     struct dk_fold_stats stats;
 };
@@ -142,7 +142,8 @@ static enum dk_status differs(struct dk_fold *fold, const struct dk_event *recor
 }
 
 /* Decides again and compares with events[first..limit-1], byte for byte. */
-static enum dk_status verify(struct dk_fold *fold, uint32_t first, uint32_t limit, struct dk_err *err)
+static enum dk_status verify(struct dk_fold *fold, uint32_t first, uint32_t limit,
+                             struct dk_err *err)
 {
     const struct dk_meta *closed = &fold->events[limit].meta;
 
@@ -182,7 +183,8 @@ static enum dk_status check_digest(const struct dk_fold *fold, const struct dk_e
     return DK_OK;
 }
 
-static enum dk_status apply(struct dk_fold *fold, uint32_t first, uint32_t limit, struct dk_err *err)
+static enum dk_status apply(struct dk_fold *fold, uint32_t first, uint32_t limit,
+                            struct dk_err *err)
 {
     for (uint32_t i = first; i < limit; i++) {
         enum dk_status status = dk_core_check(fold->core, &fold->events[i], err);

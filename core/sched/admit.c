@@ -20,7 +20,8 @@ struct dk_event *dk_fact(struct dk_admission *admission, enum dk_event_type type
     return event;
 }
 
-void dk_refuse(struct dk_admission *admission, enum dk_reject_reason reason, const char *format, ...)
+void dk_refuse(struct dk_admission *admission, enum dk_reject_reason reason, const char *format,
+               ...)
 {
     struct dk_event *event;
     struct dk_err err;

@@ -15,8 +15,8 @@ struct dk_admission {
 };
 
 /* Adds the recorded rejection; the text is dk_fail's kind. */
-void dk_refuse(struct dk_admission *admission, enum dk_reject_reason reason, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void dk_refuse(struct dk_admission *admission, enum dk_reject_reason reason, const char *format,
+               ...) __attribute__((format(printf, 3, 4)));
 /* Adds a fact that the request led to, with time, cause and actor set. */
 struct dk_event *dk_fact(struct dk_admission *admission, enum dk_event_type type);
 /* The job that a request names, if it is active and the asker may act on it; else refused, NULL. */

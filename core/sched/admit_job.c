@@ -16,10 +16,11 @@ static void defaults_fill(struct dk_job_spec *spec, const struct dk_core *core)
     const struct dk_partition *partition;
 
     if (spec->tasks == 0)
-        spec->tasks = spec->nodes > 0 ? dk_max(spec->tasks_per_node, 1) * spec->nodes <= TASKS_MAX
-                                            ? (int32_t)(dk_max(spec->tasks_per_node, 1) * spec->nodes)
-                                            : -1
-                                      : 1;
+        spec->tasks = spec->nodes > 0
+                          ? dk_max(spec->tasks_per_node, 1) * spec->nodes <= TASKS_MAX
+                                ? (int32_t)(dk_max(spec->tasks_per_node, 1) * spec->nodes)
+                                : -1
+                          : 1;
     if (spec->cpus_per_task == 0)
         spec->cpus_per_task = 1;
     if (index == DK_SLOT_NONE)
@@ -34,8 +35,8 @@ static void defaults_fill(struct dk_job_spec *spec, const struct dk_core *core)
         spec->limit_us = DK_LIMIT_NONE_US;
 }
 
-static void check_range(struct dk_admission *admission, const char *what, int64_t value, int64_t min,
-                        int64_t max)
+static void check_range(struct dk_admission *admission, const char *what, int64_t value,
+                        int64_t min, int64_t max)
 {
     if (value < min || value > max)
         dk_refuse(admission, DK_REJECT_REASON_INVALID, "%s is %lld, not within %lld to %lld", what,
@@ -284,9 +285,10 @@ void dk_admit_update(struct dk_admission *admission)
     spec_of(admission->core, job, &spec);
     spec_change(&spec, &update->change);
     if (job->state != DK_JOB_PENDING && only_for_pending(&update->change))
-        dk_refuse(admission, DK_REJECT_REASON_WRONG_STATE,
-                  "job %lld has started: only its limit, nice, name, account and comment can change",
-                  (long long)update->job);
+        dk_refuse(
+            admission, DK_REJECT_REASON_WRONG_STATE,
+            "job %lld has started: only its limit, nice, name, account and comment can change",
+            (long long)update->job);
     if (plain_user && job->state != DK_JOB_PENDING && spec.limit_us > job->limit_us)
         dk_refuse(admission, DK_REJECT_REASON_NOT_PERMITTED,
                   "raising the limit of a running job is for operators");
@@ -371,13 +373,13 @@ static bool index_in(const struct dk_index_range *ranges, uint32_t count, int32_
     return count == 0; /* none named: all */
 }
 
-/* The waiting tasks among those that are named, as ranges; NULL and refused when there are too many. */
+/* The waiting tasks among those that are named, as ranges; NULL and refused when there are too
+ * many. */
 static struct dk_index_range *tasks_waiting(struct dk_admission *admission,
                                             const struct dk_array *array,
                                             const struct dk_cancel_job *cancel, uint32_t *count)
 {
-    struct dk_index_range *found =
-        dk_arena_take(&admission->out->arena, 1024 * sizeof(*found));
+    struct dk_index_range *found = dk_arena_take(&admission->out->arena, 1024 * sizeof(*found));
 
     *count = 0;
     for (uint32_t i = 0; i < array->range_count; i++) {
@@ -513,7 +515,8 @@ void dk_admit_requeue(struct dk_admission *admission)
 
 /* --- what nodes report --- */
 
-static const struct dk_job *job_reported(struct dk_admission *admission, int64_t id, int32_t attempt)
+static const struct dk_job *job_reported(struct dk_admission *admission, int64_t id,
+                                         int32_t attempt)
 {
     const struct dk_job *job = dk_job_asked(admission, id);
 

@@ -49,9 +49,9 @@ void dk_admit_register(struct dk_admission *admission)
         return;
     event = dk_fact(admission, DK_EVENT_NODE_REGISTERED);
     event->node_registered.spec = *spec;
-    event->node_registered.number =
-        (int32_t)(number == DK_SLOT_NONE ? core->node_count : number);
-    event->node_registered.core_first = laid_out ? core->nodes[number].core_first : core->cores_total;
+    event->node_registered.number = (int32_t)(number == DK_SLOT_NONE ? core->node_count : number);
+    event->node_registered.core_first =
+        laid_out ? core->nodes[number].core_first : core->cores_total;
     event->node_registered.gpu_first = laid_out ? core->nodes[number].gpu_first : core->gpus_total;
 }
 
@@ -110,7 +110,8 @@ void dk_admit_condition(struct dk_admission *admission)
         return;
     }
     if (set->condition != DK_NODE_CONDITION_UP && set->reason.size == 0) {
-        dk_refuse(admission, DK_REJECT_REASON_INVALID, "a node is drained or set down for a reason");
+        dk_refuse(admission, DK_REJECT_REASON_INVALID,
+                  "a node is drained or set down for a reason");
         return;
     }
     event = dk_fact(admission, DK_EVENT_NODE_CONDITION_SET);

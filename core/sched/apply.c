@@ -1,8 +1,8 @@
 /* apply.c - the fold: one function an event, and the only place where a core changes
  *
  * Start reading here: what docket knows is what these functions do. Each takes a fact as given.
- * A fact that does not fit the state is our own bug (DK_CHECK): dk_core_check (check.c) is for those who
- * read a log that somebody else wrote.
+ * A fact that does not fit the state is our own bug (DK_CHECK): dk_core_check (check.c) is for
+ * those who read a log that somebody else wrote.
  */
 #include "sched/state.h"
 
@@ -51,8 +51,8 @@ void dk_key_record(struct dk_core *core, int32_t uid, struct dk_bytes key, int64
     uint32_t index = (uint32_t)(core->key_count % DK_KEYS_MAX);
     struct dk_key_entry *entry;
 
-    core->keys = dk_grow(core->alloc, core->keys, &core->key_capacity, index + 1,
-                         sizeof(*core->keys));
+    core->keys =
+        dk_grow(core->alloc, core->keys, &core->key_capacity, index + 1, sizeof(*core->keys));
     entry = &core->keys[index];
     if (core->key_count >= DK_KEYS_MAX) {
         struct dk_bytes old = { entry->key, entry->key_size };
@@ -355,7 +355,7 @@ static void job_requeued(struct dk_core *core, const struct dk_job_requeued *eve
     core->jobs_pending++;
     job->state = DK_JOB_PENDING;
     job->ending = 0;
-    job->flags &= (uint8_t)~(DK_FLAG_THEN_REQUEUE | DK_FLAG_THEN_HOLD);
+    job->flags &= (uint8_t) ~(DK_FLAG_THEN_REQUEUE | DK_FLAG_THEN_HOLD);
     job->eligible = DK_TIME_NONE;
     if (event->hold)
         job->wait |= DK_WAIT_HELD_USER;
@@ -377,7 +377,8 @@ static void job_end_requested(struct dk_core *core, const struct dk_job_end_requ
     dk_digest_job(core, job);
 }
 
-static void array_tasks_cancelled(struct dk_core *core, const struct dk_array_tasks_cancelled *event)
+static void array_tasks_cancelled(struct dk_core *core,
+                                  const struct dk_array_tasks_cancelled *event)
 {
     uint32_t slot = slot_of(core, event->job);
     struct dk_array *array = dk_job_at(core, slot)->array;
@@ -404,12 +405,14 @@ static void wait_set(struct dk_core *core, int64_t id, uint8_t set, uint8_t clea
     dk_digest_job(core, job);
 }
 
-static void demand_change(struct dk_core *core, struct dk_job *job, const struct dk_job_change *change)
+static void demand_change(struct dk_core *core, struct dk_job *job,
+                          const struct dk_job_change *change)
 {
     struct dk_demand demand = *dk_demand_of(core, job);
     uint32_t old = job->demand;
-    struct dk_text constraint =
-        change->has_constraint ? change->constraint : dk_intern_text(&core->texts, demand.constraint);
+    struct dk_text constraint = change->has_constraint
+                                    ? change->constraint
+                                    : dk_intern_text(&core->texts, demand.constraint);
 
     if (change->has_nodes)
         demand.nodes = (uint32_t)change->nodes;

@@ -1,4 +1,5 @@
-/* bitmap.h - a set of numbers (cores, GPUs, nodes) with a summary, so that empty stretches cost nothing
+/* bitmap.h - a set of numbers (cores, GPUs, nodes) with a summary, so that empty stretches cost
+ * nothing
  *
  * One bit a number, and above it one bit for each word that is not empty: finding
  * the lowest member of a 93,312-core machine looks at a few words.
@@ -32,7 +33,8 @@ void dk_bitmap_remove_range(struct dk_bitmap *bitmap, uint32_t first, uint32_t c
 
 bool dk_bitmap_has_range(const struct dk_bitmap *bitmap, uint32_t first, uint32_t count);
 uint32_t dk_bitmap_count_range(const struct dk_bitmap *bitmap, uint32_t first, uint32_t count);
-uint32_t dk_bitmap_next(const struct dk_bitmap *bitmap, uint32_t from); /* lowest member >= from, or NONE */
+uint32_t dk_bitmap_next(const struct dk_bitmap *bitmap,
+                        uint32_t from); /* lowest member >= from, or NONE */
 /* The first number >= from that is not a member (size, if there is none). */
 uint32_t dk_bitmap_next_gap(const struct dk_bitmap *bitmap, uint32_t from);
 

@@ -1,7 +1,7 @@
 /* check.c - would apply take this event? For readers of logs that they did not write
  *
- * The chain of hashes proves that a log is as it was written, not that it was written by a core. What
- * apply takes as given is looked at here.
+ * The chain of hashes proves that a log is as it was written, not that it was written by a core.
+ * What apply takes as given is looked at here.
  */
 #include "sched/state.h"
 
@@ -98,8 +98,7 @@ static enum dk_status check_submitted(const struct dk_core *core, const struct d
         const struct dk_dependency *dependency = &submitted->spec.dependencies[i];
 
         if (dependency->kind != DK_DEPENDENCY_KIND_SINGLETON &&
-            job_of(core, dependency->job) == NULL &&
-            dk_outcome_find(core, dependency->job) == NULL)
+            job_of(core, dependency->job) == NULL && dk_outcome_find(core, dependency->job) == NULL)
             return bad(event, err, "a dependency is not known", submitted->job);
     }
     return DK_OK;
@@ -163,12 +162,14 @@ static enum dk_status check_node(const struct dk_core *core, const struct dk_eve
                     core->nodes[number].cores == (uint32_t)registered->spec.cores &&
                     core->nodes[number].gpus == (uint32_t)registered->spec.gpus;
 
-    if (registered->spec.name.size == 0 || registered->spec.cores < 1 || registered->spec.gpus < 0 ||
-        registered->spec.memory_mib < 0 || registered->spec.memory_mib > UINT32_MAX ||
+    if (registered->spec.name.size == 0 || registered->spec.cores < 1 ||
+        registered->spec.gpus < 0 || registered->spec.memory_mib < 0 ||
+        registered->spec.memory_mib > UINT32_MAX ||
         (uint32_t)registered->number != (number == DK_SLOT_NONE ? core->node_count : number) ||
         (!laid_out && (registered->core_first != core->cores_total ||
                        registered->gpu_first != core->gpus_total)))
-        return dk_fail(err, DK_DIVERGED, "event %lld, NodeRegistered: it contradicts the nodes known",
+        return dk_fail(err, DK_DIVERGED,
+                       "event %lld, NodeRegistered: it contradicts the nodes known",
                        (long long)event->meta.seq);
     return DK_OK;
 }
@@ -176,8 +177,8 @@ static enum dk_status check_node(const struct dk_core *core, const struct dk_eve
 /* An event that needs an active job: pending, running, or any. */
 enum wanted { ANY, PENDING, RUNNING };
 
-static enum dk_status check_job(const struct dk_core *core, const struct dk_event *event, int64_t id,
-                                enum wanted wanted, struct dk_err *err)
+static enum dk_status check_job(const struct dk_core *core, const struct dk_event *event,
+                                int64_t id, enum wanted wanted, struct dk_err *err)
 {
     const struct dk_job *job = job_of(core, id);
 
@@ -216,7 +217,8 @@ static enum dk_status check_site(const struct dk_core *core, const struct dk_eve
         fits = event->partition_configured.spec.name.size > 0;
     }
     if (!fits)
-        return dk_fail(err, DK_DIVERGED, "event %lld, %s: it contradicts the nodes or partitions known",
+        return dk_fail(err, DK_DIVERGED,
+                       "event %lld, %s: it contradicts the nodes or partitions known",
                        (long long)event->meta.seq, dk_event_name(event->type));
     return DK_OK;
 }

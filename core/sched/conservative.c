@@ -1,16 +1,17 @@
 /* conservative.c - backfill conservative: everybody has a place in the plan
  *
- * Each waiting job, in order, takes the earliest place in the profile of what is free when; those whose
- * place is now start. Planned anew at each pass (Mu'alem and Feitelson 2001). Jobs of the same
- * pass that come after the last that could start now need no place: the plan is not kept.
+ * Each waiting job, in order, takes the earliest place in the profile of what is free when; those
+ * whose place is now start. Planned anew at each pass (Mu'alem and Feitelson 2001). Jobs of the
+ * same pass that come after the last that could start now need no place: the plan is not kept.
  *
- * The kept kind (keep): the place a job got at submission is a promise that is recorded (JobsPlanned) and never
- * moves to a later time. When cores come back before they were expected to, the waiting jobs are lifted out
- * and placed again, one by one, in order of submission.
+ * The kept kind (keep): the place a job got at submission is a promise that is recorded
+ * (JobsPlanned) and never moves to a later time. When cores come back before they were expected to,
+ * the waiting jobs are lifted out and placed again, one by one, in order of submission.
  */
 #include "sched/pass.h"
 
-static void start_counted(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks)
+static void start_counted(struct dk_pass *pass, const struct dk_entry *entry,
+                          struct dk_tasks *tasks)
 {
     struct dk_ranges cores, gpus = { NULL, 0, 0 };
 
@@ -40,9 +41,10 @@ static void plan_entry(struct dk_pass *pass, const struct dk_entry *entry, int64
 
 /* --- who could start now at all --- */
 
-/* A job can start now only if its cores are free for all of its span: what is free for a span is the least
- * over a stretch of the profile that begins now, stairs that lead down. Every plan only lowers them. So once
- * no job further back is below the stairs, no job further back needs a place. */
+/* A job can start now only if its cores are free for all of its span: what is free for a span is
+ * the least over a stretch of the profile that begins now, stairs that lead down. Every plan only
+ * lowers them. So once no job further back is below the stairs, no job further back needs a place.
+ */
 struct stairs {
     struct stair {
         int64_t after; /* spans longer than this ... */
@@ -203,8 +205,7 @@ static void place_kept(struct dk_pass *pass, struct kept_plan *plan)
         dk_profile_room(profile, pass->now, plan->entry.cores) >= plan->start)
         return;
     plan_lay(pass, plan, +1);
-    plan->start =
-        dk_profile_earliest(profile, pass->now, plan->entry.cores, plan->entry.span);
+    plan->start = dk_profile_earliest(profile, pass->now, plan->entry.cores, plan->entry.span);
     plan_lay(pass, plan, -1);
 }
 
@@ -251,8 +252,8 @@ static void plan_start(struct kept_plan *plan, const struct dk_pass *pass,
     plan->before = plan->start = dk_job_at(pass->core, entry->slot)->planned;
 }
 
-/* Nothing but submissions since the last pass: its profile, plans and all, still holds, and only the new jobs
- * have to find a place behind the others. False: a full pass is needed. */
+/* Nothing but submissions since the last pass: its profile, plans and all, still holds, and only
+ * the new jobs have to find a place behind the others. False: a full pass is needed. */
 static bool keep_fresh_only(struct dk_pass *pass)
 {
     struct dk_scratch *scratch = pass->scratch;
@@ -260,8 +261,8 @@ static bool keep_fresh_only(struct dk_pass *pass)
         dk_order_list_at(&pass->domain->running, (struct dk_place){ 0, 0 });
     struct kept_plan plans[DK_FRESH_MAX];
 
-    if (!pass->kept || scratch->has_head || pass->domain->freed || scratch->planned_first <= pass->now ||
-        (running != NULL && running->key <= pass->now))
+    if (!pass->kept || scratch->has_head || pass->domain->freed ||
+        scratch->planned_first <= pass->now || (running != NULL && running->key <= pass->now))
         return false;
     dk_fresh_sort(pass);
     for (uint32_t i = 0; i < scratch->fresh_count; i++) {

@@ -1,8 +1,9 @@
 /* conservative_node.c - conservative backfill where nodes have to be looked at one by one
  *
  * For each node a list of changes to come: what running jobs give back at their expected end, what
- * planned jobs take and give back. The number of cores free in the whole domain (profile.c) says which moments are
- * worth a closer look; there, what each node has free for the whole span is found, and nodes chosen.
+ * planned jobs take and give back. The number of cores free in the whole domain (profile.c) says
+ * which moments are worth a closer look; there, what each node has free for the whole span is
+ * found, and nodes chosen.
  */
 #include "sched/pass.h"
 
@@ -48,7 +49,8 @@ static void change_add(struct plan *plan, uint32_t node, int64_t time, int64_t c
     changes->count++;
 }
 
-static void ending_visit(void *context, uint32_t node, uint32_t cores, uint32_t memory, uint32_t gpus)
+static void ending_visit(void *context, uint32_t node, uint32_t cores, uint32_t memory,
+                         uint32_t gpus)
 {
     struct plan *plan = context;
     bool open = plan->pass->core->node_open[node];

@@ -49,11 +49,11 @@ void dk_events_release(struct dk_events *events);
 
 /* What the controller knows of a request and the core may believe. */
 struct dk_stamp {
-    int64_t number;         /* position in `requests`, from 1; becomes meta.cause */
-    int64_t time;           /* stamped by the controller, microseconds since 1970 */
-    bool has_actor;         /* false: a node or docket itself, trusted by its channel */
-    bool is_operator;       /* may act on everybody's jobs and on nodes */
-    struct dk_actor actor;  /* proven, not claimed */
+    int64_t number;        /* position in `requests`, from 1; becomes meta.cause */
+    int64_t time;          /* stamped by the controller, microseconds since 1970 */
+    bool has_actor;        /* false: a node or docket itself, trusted by its channel */
+    bool is_operator;      /* may act on everybody's jobs and on nodes */
+    struct dk_actor actor; /* proven, not claimed */
 };
 
 struct dk_core_options {
@@ -61,7 +61,8 @@ struct dk_core_options {
     bool no_shortcut; /* examine the whole queue at each pass: same decisions, slower; for tests */
 };
 
-/* An empty core: no nodes, no partitions, policy FCFS with EASY backfill. Destroy of NULL is fine. */
+/* An empty core: no nodes, no partitions, policy FCFS with EASY backfill. Destroy of NULL is fine.
+ */
 struct dk_core *dk_core_create(const struct dk_alloc *alloc, const struct dk_core_options *options);
 void dk_core_destroy(struct dk_core *core);
 
@@ -76,8 +77,9 @@ void dk_core_admit(const struct dk_core *core, const struct dk_stamp *stamp,
  * applied; what it adds is then applied and BatchClosed ends the batch. */
 void dk_core_schedule(const struct dk_core *core, int64_t now, struct dk_events *out);
 
-/* The fold. Cannot fail on an event that admit or schedule emitted for this state: a state that does
- * not fit is our own bug and ends the process. For events of unknown origin use dk_core_check first. */
+/* The fold. Cannot fail on an event that admit or schedule emitted for this state: a state that
+ * does not fit is our own bug and ends the process. For events of unknown origin use dk_core_check
+ * first. */
 void dk_core_apply(struct dk_core *core, const struct dk_event *event);
 
 /* Would apply take this event? DK_DIVERGED with the reason when it contradicts the state: a job
@@ -115,11 +117,11 @@ struct dk_event *dk_events_add(struct dk_events *events, enum dk_event_type type
 struct dk_core_stats {
     uint64_t jobs_pending, jobs_running; /* an array that waits counts once */
     uint64_t nodes, cores, cores_free, gpus, gpus_free;
-    int64_t time;           /* of the last event applied */
-    int64_t job_next;       /* the id that the next submission gets */
-    int64_t requests_next;  /* from the last BatchClosed */
-    uint64_t bytes;         /* memory held */
-    uint64_t examined;      /* candidates examined by schedule since creation; not part of the state */
+    int64_t time;          /* of the last event applied */
+    int64_t job_next;      /* the id that the next submission gets */
+    int64_t requests_next; /* from the last BatchClosed */
+    uint64_t bytes;        /* memory held */
+    uint64_t examined; /* candidates examined by schedule since creation; not part of the state */
 };
 void dk_core_stats(const struct dk_core *core, struct dk_core_stats *stats);
 

@@ -104,8 +104,8 @@ static void after_start(struct dk_core *core, struct dk_condition *condition, in
 static bool has_started(const struct dk_job *job)
 {
     return job->state != DK_JOB_PENDING ||
-           (job->array != NULL && job->array->live + job->array->ended_well +
-                                          job->array->ended_badly > 0);
+           (job->array != NULL &&
+            job->array->live + job->array->ended_well + job->array->ended_badly > 0);
 }
 
 void dk_depend_add(struct dk_core *core, uint32_t slot, const struct dk_dependency *dependency)
@@ -159,7 +159,8 @@ void dk_depend_settle(struct dk_core *core, uint32_t slot)
     struct dk_job *job = dk_job_at(core, slot);
     uint32_t open = 0, satisfied = 0, never = 0;
 
-    for (uint32_t i = job->dependency_first; i != DK_SLOT_NONE; i = core->conditions[i].owner_next) {
+    for (uint32_t i = job->dependency_first; i != DK_SLOT_NONE;
+         i = core->conditions[i].owner_next) {
         struct dk_condition *condition = &core->conditions[i];
 
         if (condition->kind == DK_DEPENDENCY_KIND_SINGLETON)
@@ -170,7 +171,7 @@ void dk_depend_settle(struct dk_core *core, uint32_t slot)
         satisfied += condition->state == SATISFIED;
         never += condition->state == NEVER;
     }
-    job->wait &= (uint8_t)~(DK_WAIT_DEPENDENCY | DK_WAIT_NEVER);
+    job->wait &= (uint8_t) ~(DK_WAIT_DEPENDENCY | DK_WAIT_NEVER);
     if (job->flags & DK_FLAG_DEPENDENCY_ANY) {
         if (satisfied == 0 && open > 0)
             job->wait |= DK_WAIT_DEPENDENCY;
@@ -244,8 +245,8 @@ void dk_depend_ended(struct dk_core *core, uint32_t slot, bool good)
 
         job->waiter_first = condition->target_next;
         condition->target_next = DK_SLOT_NONE;
-        if (condition->state == OPEN && !(condition->kind == DK_DEPENDENCY_KIND_AFTER &&
-                                          condition->due > core->time))
+        if (condition->state == OPEN &&
+            !(condition->kind == DK_DEPENDENCY_KIND_AFTER && condition->due > core->time))
             condition->state = after_end(condition->kind, good);
         resettle(core, condition->owner);
     }

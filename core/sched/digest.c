@@ -86,7 +86,7 @@ static uint64_t job_hash(const struct dk_core *core, const struct dk_job *job)
     part.attempt = job->attempt;
     part.state = job->state;
     part.wait = job->wait;
-    part.flags = job->flags & (uint8_t)~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
+    part.flags = job->flags & (uint8_t) ~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
     part.ending = job->ending;
     return dk_hash(DK_HASH_JOB, &part, sizeof(part));
 }
@@ -178,15 +178,24 @@ uint64_t dk_digest_key(const struct dk_key_entry *entry)
 uint64_t dk_core_digest(const struct dk_core *core)
 {
     const struct dk_policy_spec *policy = &core->policy;
-    int64_t counters[18] = { core->time,         core->seq,
-                             core->job_next,     core->requests_next,
-                             core->logic,        (int64_t)core->key_count,
-                             core->cores_total,  core->gpus_total,
-                             (int64_t)policy->policy, (int64_t)policy->backfill,
-                             policy->depth,      policy->origin,
-                             policy->enforce_limits, policy->beat_timeout_us,
-                             policy->age_us_max, policy->weight_age,
-                             policy->weight_size, policy->weight_partition };
+    int64_t counters[18] = { core->time,
+                             core->seq,
+                             core->job_next,
+                             core->requests_next,
+                             core->logic,
+                             (int64_t)core->key_count,
+                             core->cores_total,
+                             core->gpus_total,
+                             (int64_t)policy->policy,
+                             (int64_t)policy->backfill,
+                             policy->depth,
+                             policy->origin,
+                             policy->enforce_limits,
+                             policy->beat_timeout_us,
+                             policy->age_us_max,
+                             policy->weight_age,
+                             policy->weight_size,
+                             policy->weight_partition };
 
     if (!core->options.digest)
         return 0;

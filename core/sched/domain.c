@@ -165,7 +165,7 @@ static void domains_fill(struct dk_core *core)
         if (job->state == DK_JOB_RUNNING || job->state == DK_JOB_ENDING) {
             dk_running_add(core, slot);
         } else if (job->state == DK_JOB_PENDING) {
-            job->flags &= (uint8_t)~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
+            job->flags &= (uint8_t) ~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
             dk_queue_settle(core, slot);
         }
     }

@@ -1,15 +1,16 @@
 /* easy.c - backfill EASY, and none: in order, with a reservation for the first that does not fit
  *
- * From the head of the queue jobs start while they fit. The first that does not is the head: its shadow is the
- * earliest time at which, by the expected ends, it will fit, and what will be free then beyond its need is
- * extra. One scan of the rest: a job starts if it fits now and either ends by the shadow or needs no more
- * than the extra, which it then uses up. (Lifka, "The ANL/IBM SP scheduling system", JSSPP 1995; Mu'alem and
- * Feitelson, "Utilization, predictability, workloads, and user runtime estimates", TPDS 2001.)
+ * From the head of the queue jobs start while they fit. The first that does not is the head: its
+ * shadow is the earliest time at which, by the expected ends, it will fit, and what will be free
+ * then beyond its need is extra. One scan of the rest: a job starts if it fits now and either ends
+ * by the shadow or needs no more than the extra, which it then uses up. (Lifka, "The ANL/IBM SP
+ * scheduling system", JSSPP 1995; Mu'alem and Feitelson, "Utilization, predictability, workloads,
+ * and user runtime estimates", TPDS 2001.)
  *
- * The shortcut. After a pass nothing that waits can start until something changes: what is free and the head's
- * shadow stay, and time only makes it harder to end before the shadow. So when nothing but
- * submissions has happened since, only the new jobs are examined, against the shadow and extra that the
- * last pass left. Property tests compare with options.no_shortcut.
+ * The shortcut. After a pass nothing that waits can start until something changes: what is free and
+ * the head's shadow stay, and time only makes it harder to end before the shadow. So when nothing
+ * but submissions has happened since, only the new jobs are examined, against the shadow and extra
+ * that the last pass left. Property tests compare with options.no_shortcut.
  */
 #include "sched/pass.h"
 
@@ -84,8 +85,7 @@ static bool fresh_only(struct dk_pass *pass)
     struct dk_entry entry;
     struct dk_filter filter;
 
-    if (!pass->kept || !scratch->has_head ||
-        (running != NULL && running->key <= pass->now))
+    if (!pass->kept || !scratch->has_head || (running != NULL && running->key <= pass->now))
         return false;
     dk_fresh_sort(pass);
     if (scratch->fresh_count > 0) {
@@ -118,7 +118,8 @@ void dk_easy_counted(struct dk_pass *pass)
 
     if (fresh_only(pass))
         return;
-    if (!pass->core->options.no_shortcut && pass->free < dk_order_list_cores_min(&pass->domain->queue) &&
+    if (!pass->core->options.no_shortcut &&
+        pass->free < dk_order_list_cores_min(&pass->domain->queue) &&
         pass->free < dk_order_list_cores_min(&pass->domain->aged))
         return; /* nothing fits, neither the head nor another */
     dk_walk_start(&walk, pass->core, pass->domain, pass->now);

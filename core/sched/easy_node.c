@@ -1,10 +1,11 @@
 /* easy_node.c - EASY, and none, where nodes have to be looked at one by one (see easy.c)
  *
- * The same rules on vectors: at the shadow the head gets nodes; what each node has free then, beyond the head's
- * share, is the extra. A job that would still run at the shadow has to fit into the lesser of what is free now and
- * the extra, on each of its nodes. The head's share is laid on what becomes free by then before what is free
- * now, and jobs that end in time use what the head will have before what it leaves: so nobody is
- * kept out who need not be, and for single cores the starts are those of easy.c.
+ * The same rules on vectors: at the shadow the head gets nodes; what each node has free then,
+ * beyond the head's share, is the extra. A job that would still run at the shadow has to fit into
+ * the lesser of what is free now and the extra, on each of its nodes. The head's share is laid on
+ * what becomes free by then before what is free now, and jobs that end in time use what the head
+ * will have before what it leaves: so nobody is kept out who need not be, and for single cores the
+ * starts are those of easy.c.
  *
  * A demand that did not fit once in a pass will not fit later in it: its like are passed over.
  */
@@ -68,8 +69,8 @@ struct fitting {
     const struct dk_demand *demand;
     const uint8_t *pool;
     struct dk_view *view;
-    uint32_t *fits; /* tasks, by node */
-    uint64_t tasks; /* sum of fits */
+    uint32_t *fits;                        /* tasks, by node */
+    uint64_t tasks;                        /* sum of fits */
     uint32_t share, at_share, above_share; /* shaped: nodes with fits >= share, > share */
 };
 
@@ -86,9 +87,9 @@ static void fitting_node(struct fitting *fitting, uint32_t node)
 
     if (!fitting->pool[node])
         return;
-    fit = dk_tasks_fit(fitting->demand, &fitting->pass->core->nodes[node],
-                       fitting->view->cores[node], fitting->view->memory[node],
-                       fitting->view->gpus[node]);
+    fit =
+        dk_tasks_fit(fitting->demand, &fitting->pass->core->nodes[node], fitting->view->cores[node],
+                     fitting->view->memory[node], fitting->view->gpus[node]);
     fitting_count(fitting, fitting->fits[node], -1);
     fitting_count(fitting, fit, +1);
     fitting->fits[node] = fit;
@@ -124,7 +125,8 @@ static void fitting_start(struct fitting *fitting, struct dk_pass *pass,
         }
 }
 
-static void freed_visit(void *context, uint32_t node, uint32_t cores, uint32_t memory, uint32_t gpus)
+static void freed_visit(void *context, uint32_t node, uint32_t cores, uint32_t memory,
+                        uint32_t gpus)
 {
     struct fitting *fitting = context;
 

@@ -31,7 +31,8 @@ void dk_intern_init(struct dk_intern *intern, const struct dk_alloc *alloc);
 void dk_intern_release(struct dk_intern *intern);
 uint32_t dk_intern_hold(struct dk_intern *intern, struct dk_text text); /* one hold more */
 void dk_intern_drop(struct dk_intern *intern, uint32_t id);             /* one hold less */
-uint32_t dk_intern_find(const struct dk_intern *intern, struct dk_text text); /* DK_TABLE_NONE: absent */
+uint32_t dk_intern_find(const struct dk_intern *intern,
+                        struct dk_text text); /* DK_TABLE_NONE: absent */
 
 static inline struct dk_text dk_intern_text(const struct dk_intern *intern, uint32_t id)
 {

@@ -38,7 +38,8 @@ uint32_t dk_job_new(struct dk_core *core, int64_t id)
     return slot;
 }
 
-/* The caller has taken it out of its queue, the list of its name and the lists of those who wait. */
+/* The caller has taken it out of its queue, the list of its name and the lists of those who wait.
+ */
 void dk_job_drop(struct dk_core *core, uint32_t slot)
 {
     struct dk_job *job = dk_job_at(core, slot);
@@ -65,7 +66,8 @@ void dk_job_drop(struct dk_core *core, uint32_t slot)
 
 /* --- demands --- */
 
-#define DEMAND_LOGICAL offsetof(struct dk_demand, cores_min) /* bytes that make a demand what it is */
+#define DEMAND_LOGICAL                                                                             \
+    offsetof(struct dk_demand, cores_min) /* bytes that make a demand what it is */
 
 void dk_demand_from_spec(struct dk_demand *demand, const struct dk_job_spec *spec)
 {
@@ -86,10 +88,10 @@ void dk_demand_complete(struct dk_demand *demand)
     uint64_t cores = (uint64_t)demand->tasks * demand->cpus_per_task;
 
     demand->cores_min = cores > UINT32_MAX ? UINT32_MAX : (uint32_t)cores;
-    demand->fungible = demand->nodes == 0 && demand->cpus_per_task == 1 && demand->tasks_per_node == 0 &&
-                      demand->memory_per_node == 0 && demand->memory_per_cpu == 0 &&
-                      demand->gpus_per_node == 0 && demand->gpus_per_task == 0 &&
-                      demand->constraint == 0 && !demand->exclusive;
+    demand->fungible = demand->nodes == 0 && demand->cpus_per_task == 1 &&
+                       demand->tasks_per_node == 0 && demand->memory_per_node == 0 &&
+                       demand->memory_per_cpu == 0 && demand->gpus_per_node == 0 &&
+                       demand->gpus_per_task == 0 && demand->constraint == 0 && !demand->exclusive;
 }
 
 /* The constraint enters the hash as its text, not as its id. */
@@ -108,7 +110,8 @@ static uint64_t demand_hash(const struct dk_core *core, const struct dk_demand *
     return dk_hash(DK_HASH_DEMAND, &bytes, sizeof(bytes));
 }
 
-/* `wanted->constraint` is a text already held by the caller; the demand holds it once for itself. */
+/* `wanted->constraint` is a text already held by the caller; the demand holds it once for itself.
+ */
 uint32_t dk_demand_hold(struct dk_core *core, const struct dk_demand *wanted)
 {
     uint64_t hash = demand_hash(core, wanted), key;
@@ -130,7 +133,7 @@ uint32_t dk_demand_hold(struct dk_core *core, const struct dk_demand *wanted)
     } else {
         index = core->demand_count;
         core->demands = dk_grow(core->alloc, core->demands, &core->demand_capacity, index + 1,
-                               sizeof(*core->demands));
+                                sizeof(*core->demands));
         core->demand_count++;
     }
     demand = &core->demands[index];

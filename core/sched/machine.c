@@ -144,8 +144,8 @@ void dk_ranges_copy(struct dk_core *core, struct dk_ranges *ranges, const struct
 {
     int64_t next = 0;
 
-    ranges->items = dk_grow(core->alloc, ranges->items, &ranges->capacity, count,
-                            sizeof(*ranges->items));
+    ranges->items =
+        dk_grow(core->alloc, ranges->items, &ranges->capacity, count, sizeof(*ranges->items));
     ranges->count = count;
     for (uint32_t i = 0; i < count; i++) {
         next += spans[i].gap;
@@ -162,7 +162,8 @@ void dk_ranges_release(struct dk_core *core, struct dk_ranges *ranges)
 }
 
 /* The memory that a job of this demand holds on a node where it has `cores` cores. */
-static uint32_t memory_held(const struct dk_demand *demand, const struct dk_node *node, uint32_t cores)
+static uint32_t memory_held(const struct dk_demand *demand, const struct dk_node *node,
+                            uint32_t cores)
 {
     if (demand->exclusive)
         return node->memory;
@@ -174,8 +175,7 @@ static void cores_move(struct dk_core *core, const struct dk_demand *demand, str
                        int sign)
 {
     uint32_t segment = segment_of(core, range.first);
-    bool memory =
-        demand->exclusive || demand->memory_per_node != 0 || demand->memory_per_cpu != 0;
+    bool memory = demand->exclusive || demand->memory_per_node != 0 || demand->memory_per_cpu != 0;
 
     if (sign < 0)
         dk_bitmap_remove_range(&core->cores_free, range.first, range.count);
@@ -309,7 +309,8 @@ static uint32_t node_new(struct dk_core *core, struct dk_text name)
 }
 
 /* A first registration, or one with other cores or GPUs (admit saw to it that the node is idle). */
-static void node_lay_out(struct dk_core *core, uint32_t number, const struct dk_node_registered *event)
+static void node_lay_out(struct dk_core *core, uint32_t number,
+                         const struct dk_node_registered *event)
 {
     struct dk_node *node = &core->nodes[number];
     struct dk_segment *segment;

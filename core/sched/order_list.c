@@ -98,9 +98,9 @@ static struct dk_block *block_insert(struct dk_order_list *list, uint32_t index)
     if (list->block_count == list->block_capacity) {
         uint32_t capacity = list->block_capacity == 0 ? 16 : list->block_capacity * 2;
 
-        list->blocks = list->alloc->resize(list->alloc->ctx, list->blocks,
-                                           list->block_capacity * sizeof(block),
-                                           capacity * sizeof(block));
+        list->blocks =
+            list->alloc->resize(list->alloc->ctx, list->blocks,
+                                list->block_capacity * sizeof(block), capacity * sizeof(block));
         list->block_capacity = capacity;
     }
     memmove(list->blocks + index + 1, list->blocks + index,
@@ -125,7 +125,8 @@ static void block_drop(struct dk_order_list *list, uint32_t index)
         dk_alloc_free(list->alloc, block, sizeof(*block));
 }
 
-/* Makes room in a full block: the upper half moves, or nothing does when the list grows at its end. */
+/* Makes room in a full block: the upper half moves, or nothing does when the list grows at its end.
+ */
 static struct dk_place block_split(struct dk_order_list *list, struct dk_place place)
 {
     struct dk_block *block = list->blocks[place.block], *next;

@@ -23,9 +23,9 @@
 struct dk_entry {
     dk_i128 key;
     int64_t id;
-    int64_t span;   /* queue: time limit; running: unused */
-    uint32_t cores; /* queue: fewest that it can start with; running: held */
-    uint32_t slot;  /* of the job */
+    int64_t span;    /* queue: time limit; running: unused */
+    uint32_t cores;  /* queue: fewest that it can start with; running: held */
+    uint32_t slot;   /* of the job */
     uint32_t demand; /* queue: what it asks for */
 };
 

@@ -48,8 +48,9 @@ struct dk_entry dk_fresh_entry(const struct dk_pass *pass, uint32_t index)
 {
     uint32_t slot = pass->scratch->fresh[index];
     const struct dk_job *job = dk_job_at(pass->core, slot);
-    struct dk_entry entry = { job->key, job->id, job->limit_us,
-                              dk_demand_of(pass->core, job)->cores_min, slot, job->demand };
+    struct dk_entry entry = { job->key,      job->id,
+                              job->limit_us, dk_demand_of(pass->core, job)->cores_min,
+                              slot,          job->demand };
 
     return entry;
 }
@@ -252,7 +253,8 @@ int64_t dk_beat_deadline(const struct dk_core *core)
         silent += node_silent(core, &core->nodes[i], core->time, &watched);
         watched_count += watched;
         if (watched)
-            first = dk_min(first, dk_add_saturated(core->nodes[i].beat, core->policy.beat_timeout_us));
+            first =
+                dk_min(first, dk_add_saturated(core->nodes[i].beat, core->policy.beat_timeout_us));
     }
     return silent * 2 > watched_count ? INT64_MAX : first;
 }
@@ -397,8 +399,8 @@ static void domain_pass(struct dk_core *core, struct dk_domain *domain, int64_t 
     give_back(&pass);
 }
 
-/* The core is only read, but for its derived tables: they are marked while a pass thinks and are as they
- * were when it returns; and the shortcut remembers what the pass found. Neither is state. */
+/* The core is only read, but for its derived tables: they are marked while a pass thinks and are as
+ * they were when it returns; and the shortcut remembers what the pass found. Neither is state. */
 void dk_core_schedule(const struct dk_core *core, int64_t now, struct dk_events *out)
 {
     struct dk_core *work = (struct dk_core *)(uintptr_t)core;
@@ -416,7 +418,8 @@ void dk_core_schedule(const struct dk_core *core, int64_t now, struct dk_events 
     hopeless_ended(work, now, out);
     for (uint32_t i = decided; i < out->count; i++)
         if (out->items[i].type == DK_EVENT_NODE_CONDITION_SET)
-            return; /* where to place is for the next batch, when these nodes are known to be gone */
+            return; /* where to place is for the next batch, when these nodes are known to be gone
+                     */
     decided = out->count - decided;
     for (uint32_t i = 0; i < work->domain_count; i++) {
         uint32_t before = out->count;

@@ -1,13 +1,13 @@
 /* pass.h - one pass over a domain: the parts that its files share
  *
  * pass.c drives; walk.c goes through the queue in order; plan_count.c and plan_node.c know what
- * is free when; easy.c and conservative.c decide. A pass marks what it gives away in the core's derived
- * tables while it thinks and takes every mark back before it returns: the core is
+ * is free when; easy.c and conservative.c decide. A pass marks what it gives away in the core's
+ * derived tables while it thinks and takes every mark back before it returns: the core is
  * unchanged, and apply does it again, for good.
  *
  * Two ways to know what is free. Where only single cores are asked for in a domain of one
- * partition, the number of free cores says all ("counted"). Else nodes are looked at one by one. For
- * jobs of single cores both give the same starts; a test holds them to that.
+ * partition, the number of free cores says all ("counted"). Else nodes are looked at one by one.
+ * For jobs of single cores both give the same starts; a test holds them to that.
  */
 #ifndef DK_SCHED_PASS_H
 #define DK_SCHED_PASS_H
@@ -21,8 +21,8 @@ struct dk_rank {
     const struct dk_entry *entry;
 };
 
-void dk_rank_set(const struct dk_core *core, const struct dk_entry *entry, int64_t submit, int64_t now,
-                 struct dk_rank *rank);
+void dk_rank_set(const struct dk_core *core, const struct dk_entry *entry, int64_t submit,
+                 int64_t now, struct dk_rank *rank);
 bool dk_rank_before(const struct dk_rank *a, const struct dk_rank *b);
 
 /* --- walk.c: the queue in order --- */
@@ -38,8 +38,8 @@ struct dk_walk {
     bool from_aged;
 };
 
-/* What the walk may leave out: entries that ask for more than `cores`, and those that ask for more than
- * `extra` and for a span above `span`. */
+/* What the walk may leave out: entries that ask for more than `cores`, and those that ask for more
+ * than `extra` and for a span above `span`. */
 struct dk_filter {
     uint64_t cores, extra;
     int64_t span;
@@ -73,7 +73,7 @@ struct dk_pass {
     struct dk_domain *domain;
     int64_t now;
     bool counted;
-    bool kept; /* what the last pass left in the scratch still holds */
+    bool kept;     /* what the last pass left in the scratch still holds */
     uint64_t free; /* cores, after what this pass gave away */
     struct dk_events *out;
 };
@@ -102,14 +102,15 @@ uint64_t dk_scratch_examined(const struct dk_scratch *scratch);
 /* --- plan_count.c --- */
 
 void dk_count_take(struct dk_pass *pass, uint32_t count, struct dk_ranges *cores);
-/* Goes through the expected ends in order: of running jobs, merged with those that this pass started. A job past
- * its expected end counts as ending one second from now. */
+/* Goes through the expected ends in order: of running jobs, merged with those that this pass
+ * started. A job past its expected end counts as ending one second from now. */
 struct dk_ends {
     const struct dk_order_list *running;
     const struct dk_scratch *scratch;
     struct dk_place place;
     uint32_t started;
-    struct dk_place overdue_limit, overdue_next; /* the jobs past their end are those before the limit */
+    struct dk_place overdue_limit,
+        overdue_next;                    /* the jobs past their end are those before the limit */
     const struct dk_entry *last_running; /* what was handed out last */
     const struct dk_started *last_started;
     uint64_t overdue; /* cores of jobs past their end, until they are handed out */
@@ -118,10 +119,12 @@ struct dk_ends {
 
 void dk_ends_start(struct dk_ends *ends, const struct dk_pass *pass);
 bool dk_ends_next(struct dk_ends *ends, int64_t *time, uint64_t *cores); /* false: there is none */
-/* Node by node: what the end that ends_next just handed out gives back; one after the other (false: no more). */
+/* Node by node: what the end that ends_next just handed out gives back; one after the other (false:
+ * no more). */
 bool dk_ends_holding(struct dk_ends *ends, const struct dk_pass *pass, struct dk_taken *holding);
 
-/* When `cores` are free at the latest, by the expected ends: *shadow, and *extra cores more then. */
+/* When `cores` are free at the latest, by the expected ends: *shadow, and *extra cores more then.
+ */
 void dk_count_shadow(const struct dk_pass *pass, uint64_t cores, int64_t *shadow, uint64_t *extra);
 
 /* --- profile.c: how many cores are free at each future moment --- */
@@ -135,14 +138,14 @@ struct dk_step {
 
 struct dk_profile_block {
     uint32_t count;
-    int64_t add;            /* holds for each step of the block */
-    int64_t least, most;    /* free, `add` included */
+    int64_t add;         /* holds for each step of the block */
+    int64_t least, most; /* free, `add` included */
     struct dk_step steps[DK_PROFILE_STEPS];
 };
 
 struct dk_profile {
     const struct dk_alloc *alloc;
-    struct dk_profile_block **blocks; /* by time; the last step lasts for ever */
+    struct dk_profile_block **blocks;                 /* by time; the last step lasts for ever */
     uint32_t block_count, block_capacity, block_made; /* made: allocated, and used again */
 };
 
@@ -155,7 +158,8 @@ int64_t dk_profile_earliest(const struct dk_profile *profile, int64_t from, int6
 int64_t dk_profile_room(const struct dk_profile *profile, int64_t from, int64_t cores);
 /* The first step after `time`; INT64_MAX: none. */
 int64_t dk_profile_after(const struct dk_profile *profile, int64_t time);
-/* Adds `cores` (negative: takes) from `start` to `end`; what lies before the first step is left out. */
+/* Adds `cores` (negative: takes) from `start` to `end`; what lies before the first step is left
+ * out. */
 void dk_profile_change(struct dk_profile *profile, int64_t start, int64_t end, int64_t cores);
 
 /* --- place.c: on which nodes --- */
@@ -173,9 +177,9 @@ const uint8_t *dk_pool(struct dk_core *core, const struct dk_demand *demand);
 /* How many tasks of the demand fit on a node with so much free. */
 uint32_t dk_tasks_fit(const struct dk_demand *demand, const struct dk_node *node, uint32_t cores,
                       uint32_t memory, uint32_t gpus);
-/* Chooses nodes for the demand out of what is free in `view` (and in `other`, unless NULL). With `first`
- * (spread demands only) what is free there is used before the rest. False: it does not fit. The
- * choice is in scratch->picks. */
+/* Chooses nodes for the demand out of what is free in `view` (and in `other`, unless NULL). With
+ * `first` (spread demands only) what is free there is used before the rest. False: it does not fit.
+ * The choice is in scratch->picks. */
 bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struct dk_view *view,
                const struct dk_view *other, const struct dk_view *first);
 /* What the picks hold, off `view`. */
@@ -236,7 +240,7 @@ struct dk_scratch {
     dk_i128 head_key;
     int64_t head_id, shadow;
     uint64_t extra;
-    int64_t planned_first; /* conservative kept: the earliest plan */
+    int64_t planned_first;        /* conservative kept: the earliest plan */
     uint32_t fresh[DK_FRESH_MAX]; /* slots of jobs that entered the queue since */
     uint32_t fresh_count;
     bool fresh_many;

@@ -1,10 +1,10 @@
 /* place.c - on which nodes a job starts
  *
- * Two kinds of demand. Spread (nodes = 0): tasks go to nodes in the domain's order, each filled with as
- * many as fit, until all have a place. Shaped (nodes = N): exactly N nodes; tasks are dealt out evenly, the first
- * (tasks mod N) nodes get one more. A node is judged by its free cores, memory and GPUs together.
- * What a job holds on a node follows from its demand and its cores there: memory per node once, memory
- * per cpu for each core; an exclusive job holds all of the node.
+ * Two kinds of demand. Spread (nodes = 0): tasks go to nodes in the domain's order, each filled
+ * with as many as fit, until all have a place. Shaped (nodes = N): exactly N nodes; tasks are dealt
+ * out evenly, the first (tasks mod N) nodes get one more. A node is judged by its free cores,
+ * memory and GPUs together. What a job holds on a node follows from its demand and its cores there:
+ * memory per node once, memory per cpu for each core; an exclusive job holds all of the node.
  */
 #include "sched/pass.h"
 
@@ -15,8 +15,7 @@ uint32_t dk_tasks_fit(const struct dk_demand *demand, const struct dk_node *node
 {
     uint64_t tasks;
 
-    if (demand->exclusive &&
-        (cores != node->cores || memory != node->memory || gpus != node->gpus))
+    if (demand->exclusive && (cores != node->cores || memory != node->memory || gpus != node->gpus))
         return 0;
     tasks = cores / demand->cpus_per_task;
     if (demand->memory_per_node > memory || demand->gpus_per_node > gpus)
@@ -25,7 +24,8 @@ uint32_t dk_tasks_fit(const struct dk_demand *demand, const struct dk_node *node
         uint64_t per_task = (uint64_t)demand->memory_per_cpu * demand->cpus_per_task;
 
         tasks = memory / per_task < tasks ? memory / per_task : tasks;
-        /* An exclusive job holds every core, whether a task uses it or not, but memory for tasks only. */
+        /* An exclusive job holds every core, whether a task uses it or not, but memory for tasks
+         * only. */
     }
     if (demand->gpus_per_task > 0 && gpus / demand->gpus_per_task < tasks)
         tasks = gpus / demand->gpus_per_task;
@@ -73,8 +73,8 @@ const uint8_t *dk_pool(struct dk_core *core, const struct dk_demand *demand)
 
 /* --- could it ever be placed? --- */
 
-struct need { /* how much of a demand has found no place yet */
-    uint64_t tasks;          /* spread */
+struct need {                 /* how much of a demand has found no place yet */
+    uint64_t tasks;           /* spread */
     uint32_t larger, smaller; /* shaped: nodes for share+1 and for share tasks */
     uint32_t share;
 };
@@ -181,7 +181,8 @@ struct dk_view dk_view_copy(struct dk_pass *pass, const struct dk_view *view)
     return copy;
 }
 
-static uint32_t cores_for(const struct dk_demand *demand, const struct dk_node *node, uint32_t tasks)
+static uint32_t cores_for(const struct dk_demand *demand, const struct dk_node *node,
+                          uint32_t tasks)
 {
     return demand->exclusive ? node->cores : tasks * demand->cpus_per_task;
 }
@@ -191,7 +192,8 @@ static uint32_t gpus_for(const struct dk_demand *demand, const struct dk_node *n
     return demand->exclusive ? node->gpus : demand->gpus_per_node + demand->gpus_per_task * tasks;
 }
 
-static uint32_t memory_for(const struct dk_demand *demand, const struct dk_node *node, uint32_t cores)
+static uint32_t memory_for(const struct dk_demand *demand, const struct dk_node *node,
+                           uint32_t cores)
 {
     return demand->exclusive ? node->memory
                              : demand->memory_per_node + demand->memory_per_cpu * cores;
@@ -236,7 +238,8 @@ void dk_holding_each(const struct dk_core *core, const struct dk_taken *holding,
         }
     }
     if (pending != DK_SLOT_NONE)
-        visit(context, pending, cores, memory_for(holding->demand, &core->nodes[pending], cores), 0);
+        visit(context, pending, cores, memory_for(holding->demand, &core->nodes[pending], cores),
+              0);
     for (uint32_t i = 0; i < holding->gpus.count; i++)
         for (uint32_t k = 0; k < core->node_count; k++) {
             const struct dk_node *node = &core->nodes[k];
@@ -315,7 +318,8 @@ static bool choose_preferring(struct dk_pass *pass, const struct dk_demand *dema
 
         if (!pool[node])
             continue;
-        tasks = lesser(fit_in(pass, demand, node, view, first), (uint32_t)dk_min((int64_t)left, UINT32_MAX));
+        tasks = lesser(fit_in(pass, demand, node, view, first),
+                       (uint32_t)dk_min((int64_t)left, UINT32_MAX));
         left -= tasks;
         pick_add(scratch, node, tasks);
     }
@@ -325,7 +329,8 @@ static bool choose_preferring(struct dk_pass *pass, const struct dk_demand *dema
         if (!pool[node])
             continue;
         fit = fit_in(pass, demand, node, view, NULL);
-        more = lesser(fit - lesser(fit, scratch->picks[at].tasks), (uint32_t)dk_min((int64_t)left, UINT32_MAX));
+        more = lesser(fit - lesser(fit, scratch->picks[at].tasks),
+                      (uint32_t)dk_min((int64_t)left, UINT32_MAX));
         scratch->picks[at++].tasks += more;
         left -= more;
     }
@@ -370,7 +375,8 @@ bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struc
 
 /* --- starting on the picks --- */
 
-static void range_add(struct dk_pass *pass, struct dk_ranges *ranges, uint32_t first, uint32_t count)
+static void range_add(struct dk_pass *pass, struct dk_ranges *ranges, uint32_t first,
+                      uint32_t count)
 {
     struct dk_range *last = ranges->count > 0 ? &ranges->items[ranges->count - 1] : NULL;
 
@@ -407,7 +413,8 @@ static void lowest_add(struct dk_pass *pass, struct dk_ranges *ranges, const str
 }
 
 /* By the first core (or GPU) of their node, so that ranges ascend; few picks are out of order. */
-static void picks_sort(const struct dk_core *core, struct dk_pick *picks, uint32_t count, bool by_gpu)
+static void picks_sort(const struct dk_core *core, struct dk_pick *picks, uint32_t count,
+                       bool by_gpu)
 {
     for (uint32_t i = 1; i < count; i++) {
         struct dk_pick pick = picks[i];

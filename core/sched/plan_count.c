@@ -22,8 +22,7 @@ void dk_count_take(struct dk_pass *pass, uint32_t count, struct dk_ranges *cores
             here = here < count ? here : count;
             if (cores->count == cores->capacity) {
                 uint32_t capacity = cores->capacity == 0 ? 8 : cores->capacity * 2;
-                struct dk_range *grown =
-                    dk_arena_take(&scratch->arena, capacity * sizeof(*grown));
+                struct dk_range *grown = dk_arena_take(&scratch->arena, capacity * sizeof(*grown));
 
                 for (uint32_t k = 0; k < cores->count; k++)
                     grown[k] = cores->items[k];

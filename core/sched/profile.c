@@ -1,8 +1,9 @@
 /* profile.c - how many cores are free at each future moment
  *
- * Steps in order of time, in blocks that know the least and the most that is free in them. A search for
- * room passes over a block in which there is never enough, or always; a job that is laid over whole blocks
- * changes one number in each. So planning a job costs about the square root of the number of steps.
+ * Steps in order of time, in blocks that know the least and the most that is free in them. A search
+ * for room passes over a block in which there is never enough, or always; a job that is laid over
+ * whole blocks changes one number in each. So planning a job costs about the square root of the
+ * number of steps.
  */
 #include "sched/pass.h"
 
@@ -190,8 +191,7 @@ int64_t dk_profile_after(const struct dk_profile *profile, int64_t time)
 
     if (at < profile->blocks[block]->count)
         return profile->blocks[block]->steps[at].time;
-    return block + 1 < profile->block_count ? profile->blocks[block + 1]->steps[0].time
-                                            : INT64_MAX;
+    return block + 1 < profile->block_count ? profile->blocks[block + 1]->steps[0].time : INT64_MAX;
 }
 
 static void block_split(struct dk_profile *profile, uint32_t index)

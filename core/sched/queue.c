@@ -11,13 +11,13 @@
  *     wfp3, unicep (the order moves: kept by submission, ranked in each pass, rank.h)
  *
  * The formulas: fcfs, sjf: folklore; wfp3, unicep: Tang, Desai, Buettner, Lan, "Fault-aware,
- * utility-based job scheduling on Blue Gene/P systems", CLUSTER 2009; f1: Carastan-Santos, de Camargo,
- * "Obtaining dynamic scheduling policies with simulation and machine learning", SC 2017.
+ * utility-based job scheduling on Blue Gene/P systems", CLUSTER 2009; f1: Carastan-Santos, de
+ * Camargo, "Obtaining dynamic scheduling policies with simulation and machine learning", SC 2017.
  *
  * Multifactor: with A = age_us_max and weights w, at time t a job that became eligible at e has
  *     priority = w_age * min(t-e, A)/A + w_size * n/cores + w_partition * p/65535 - nice
- * Multiplied by A and by 2^20 all of it is an integer. While t-e < A every job's priority grows at one
- * rate, so the order among those ("drifting") never changes, nor that among those whose age
+ * Multiplied by A and by 2^20 all of it is an integer. While t-e < A every job's priority grows at
+ * one rate, so the order among those ("drifting") never changes, nor that among those whose age
  * counts no further ("aged"): two lists, merged by a pass, and no recalculation ever.
  */
 #include "sched/state.h"
@@ -224,7 +224,7 @@ void dk_queue_remove(struct dk_core *core, uint32_t slot)
         dk_order_list_remove(&domain->aged, dk_order_key_aged(core, job), job->id);
     else
         dk_order_list_remove(&domain->queue, job->key, job->id);
-    job->flags &= (uint8_t)~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
+    job->flags &= (uint8_t) ~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
     domain->nonfungible -= !dk_demand_of(core, job)->fungible;
     core->version++;
 }
@@ -234,7 +234,7 @@ static void wait_derive(struct dk_core *core, struct dk_job *job)
     const struct dk_array *array = job->array;
     uint8_t state = core->partitions[job->partition].state;
 
-    job->wait &= (uint8_t)~(DK_WAIT_PARTITION | DK_WAIT_TASK_LIMIT | DK_WAIT_NO_TASK);
+    job->wait &= (uint8_t) ~(DK_WAIT_PARTITION | DK_WAIT_TASK_LIMIT | DK_WAIT_NO_TASK);
     if (state != DK_PARTITION_STATE_UP && state != DK_PARTITION_STATE_DRAINED)
         job->wait |= DK_WAIT_PARTITION;
     if (array != NULL && array->waiting == 0)
@@ -276,7 +276,7 @@ void dk_queues_rebuild(struct dk_core *core)
 
         if (job->state != DK_JOB_PENDING || !(job->flags & DK_FLAG_IN_QUEUE))
             continue;
-        job->flags &= (uint8_t)~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
+        job->flags &= (uint8_t) ~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
         job->key = dk_order_key(core, job);
         queue_add(core, slot);
         dk_digest_job(core, job);

@@ -1,14 +1,16 @@
 /* rank.c - WFP3 and UNICEP: orders that move as time passes
  *
- *     wfp3     value = (w/r)^3 * n                              w waited, r limit (seconds), n cores
- *     unicep   value = (w + 1e-15) / (log2(n + 1e-15) * r)      highest value first, then lowest id
+ *     wfp3     value = (w/r)^3 * n                              w waited, r limit (seconds), n
+ * cores unicep   value = (w + 1e-15) / (log2(n + 1e-15) * r)      highest value first, then lowest
+ * id
  *
- * The policies were published, and their results are compared everywhere, in IEEE 754 double precision: where
- * two values are nearly equal, or equal on paper, it is its rounding that says which is the higher. So the value is
- * defined here as IEEE defines it: each operation, left to right, is exact and then rounded to 53 bits, ties to
- * even. That takes integers only and gives the same order on every machine, and the same as any
- * simulator's. (UNICEP's 1e-15 keeps it from dividing by log2(1) = 0; in doubles log2(1 + 1e-15) is
- * 1.6e-15, so a serial job that has waited outranks every parallel one.)
+ * The policies were published, and their results are compared everywhere, in IEEE 754 double
+ * precision: where two values are nearly equal, or equal on paper, it is its rounding that says
+ * which is the higher. So the value is defined here as IEEE defines it: each operation, left to
+ * right, is exact and then rounded to 53 bits, ties to even. That takes integers only and gives the
+ * same order on every machine, and the same as any simulator's. (UNICEP's 1e-15 keeps it from
+ * dividing by log2(1) = 0; in doubles log2(1 + 1e-15) is 1.6e-15, so a serial job that has waited
+ * outranks every parallel one.)
  */
 #include "sched/pass.h"
 
@@ -25,8 +27,9 @@ static struct rounded round_to_53(dk_u128 value, int exponent, bool sticky)
 {
     struct rounded result = { 0, 0 };
     uint64_t high = (uint64_t)(value >> 64);
-    int bits = high != 0 ? 128 - __builtin_clzll(high)
-                         : (uint64_t)value != 0 ? 64 - __builtin_clzll((uint64_t)value) : 0;
+    int bits = high != 0              ? 128 - __builtin_clzll(high)
+               : (uint64_t)value != 0 ? 64 - __builtin_clzll((uint64_t)value)
+                                      : 0;
     int drop = bits - 53;
     dk_u128 rest, half;
 
@@ -58,7 +61,7 @@ static struct rounded multiply(struct rounded a, struct rounded b)
 static struct rounded divide(struct rounded a, struct rounded b)
 {
     dk_u128 dividend = (dk_u128)a.mantissa << 62; /* one hardware division */
-    dk_u128 quotient = dividend / b.mantissa;        /* of 62 or 63 bits */
+    dk_u128 quotient = dividend / b.mantissa;     /* of 62 or 63 bits */
 
     return round_to_53(quotient, a.exponent - b.exponent - 62, dividend % b.mantissa != 0);
 }
@@ -91,11 +94,21 @@ static struct rounded log2_cores(uint32_t cores)
 {
     static const struct rounded small[16] = {
         { 0, 0 },
-        { 0x1cda993e7663b9, -102 }, { 0x10000000000003, -52 }, { 0x195c01a39fbd6a, -52 },
-        { 0x10000000000001, -51 },  { 0x12934f0979a372, -51 }, { 0x14ae00d1cfdeb5, -51 },
-        { 0x1675767f54042d, -51 },  { 0x18000000000001, -51 }, { 0x195c01a39fbd69, -51 },
-        { 0x1a934f0979a372, -51 },  { 0x1bacea7c065d42, -51 }, { 0x1cae00d1cfdeb5, -51 },
-        { 0x1d9a802391e233, -51 },  { 0x1e75767f54042d, -51 }, { 0x1f414fdb498226, -51 },
+        { 0x1cda993e7663b9, -102 },
+        { 0x10000000000003, -52 },
+        { 0x195c01a39fbd6a, -52 },
+        { 0x10000000000001, -51 },
+        { 0x12934f0979a372, -51 },
+        { 0x14ae00d1cfdeb5, -51 },
+        { 0x1675767f54042d, -51 },
+        { 0x18000000000001, -51 },
+        { 0x195c01a39fbd69, -51 },
+        { 0x1a934f0979a372, -51 },
+        { 0x1bacea7c065d42, -51 },
+        { 0x1cae00d1cfdeb5, -51 },
+        { 0x1d9a802391e233, -51 },
+        { 0x1e75767f54042d, -51 },
+        { 0x1f414fdb498226, -51 },
     };
 
     return cores < 16 ? small[cores] : round_to_53(dk_log2_fixed(cores), -DK_LOG_FRACTION, false);
@@ -115,8 +128,8 @@ static struct rounded waited_part(int64_t waited)
     return w;
 }
 
-void dk_rank_set(const struct dk_core *core, const struct dk_entry *entry, int64_t submit, int64_t now,
-                 struct dk_rank *rank)
+void dk_rank_set(const struct dk_core *core, const struct dk_entry *entry, int64_t submit,
+                 int64_t now, struct dk_rank *rank)
 {
     struct rounded r = seconds(dk_max(entry->span, 1)), value;
     int64_t waited = dk_max(now - submit, 0);

@@ -1,9 +1,10 @@
 /* snapshot.c - the whole state as bytes, and back
  *
- * One description serves both directions: each function below walks the fields of one thing, and `io` either
- * writes them or reads them. So what is written is what is read. Integers are 8 bytes, little-endian
- * (the store compresses); texts are a size and their bytes. Jobs are in order of id and everything
- * else in order of number: equal states have equal snapshots. What is derived is not written.
+ * One description serves both directions: each function below walks the fields of one thing, and
+ * `io` either writes them or reads them. So what is written is what is read. Integers are 8 bytes,
+ * little-endian (the store compresses); texts are a size and their bytes. Jobs are in order of id
+ * and everything else in order of number: equal states have equal snapshots. What is derived is not
+ * written.
  *
  *     "dksnap01" | counters, policy | nodes | partitions | jobs | outcomes | keys | due | "end."
  *
@@ -16,8 +17,8 @@
 
 struct io {
     struct dk_core *core;
-    struct dk_buf *out;   /* writing, or NULL */
-    const uint8_t *at;    /* reading */
+    struct dk_buf *out; /* writing, or NULL */
+    const uint8_t *at;  /* reading */
     const uint8_t *limit;
     bool bad;
 };
@@ -160,8 +161,8 @@ static void io_segments(struct io *io)
     uint32_t count = io_count(io, core->segment_count, 16), last = 0;
 
     if (!writing(io) && count > 0)
-        core->segments = dk_grow(core->alloc, NULL, &core->segment_capacity, count,
-                                 sizeof(*core->segments));
+        core->segments =
+            dk_grow(core->alloc, NULL, &core->segment_capacity, count, sizeof(*core->segments));
     core->segment_count = count;
     for (uint32_t i = 0; i < count; i++) {
         struct dk_segment *segment = &core->segments[i];
@@ -204,9 +205,9 @@ static void io_nodes(struct io *io)
         if (!writing(io))
             dk_node_room_for(core, i + 1);
         io_node(io, &core->nodes[i]);
-        if (!writing(io) && (core->nodes[i].name == 0 ||
-                             dk_table_find(&core->nodes_by_name, core->nodes[i].name) !=
-                                 DK_TABLE_NONE))
+        if (!writing(io) &&
+            (core->nodes[i].name == 0 ||
+             dk_table_find(&core->nodes_by_name, core->nodes[i].name) != DK_TABLE_NONE))
             io->bad = true;
         if (!writing(io) && !io->bad)
             dk_table_put(&core->nodes_by_name, core->nodes[i].name, i);
@@ -288,8 +289,8 @@ static void io_ranges(struct io *io, struct dk_ranges *ranges, const struct dk_b
     uint64_t next = 0;
 
     if (!writing(io) && count > 0)
-        ranges->items = dk_grow(io->core->alloc, NULL, &ranges->capacity, count,
-                                sizeof(*ranges->items));
+        ranges->items =
+            dk_grow(io->core->alloc, NULL, &ranges->capacity, count, sizeof(*ranges->items));
     ranges->count = count;
     for (uint32_t i = 0; i < count; i++) {
         struct dk_range *range = &ranges->items[i];
@@ -381,7 +382,7 @@ static void io_conditions(struct io *io, uint32_t slot)
     }
 }
 
-#define FLAGS_KEPT ((uint8_t)~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED))
+#define FLAGS_KEPT ((uint8_t) ~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED))
 
 static void io_key(struct io *io, dk_i128 *key)
 {
@@ -411,8 +412,7 @@ static void io_job(struct io *io, uint32_t slot)
     job->flags = writing(io) ? job->flags : flags & FLAGS_KEPT;
     job->ending = (uint8_t)io_within(io, job->ending, 0, DK_END_STATE_COUNT - 1);
     job->attempt = (uint32_t)io_within(io, job->attempt, 0, INT32_MAX - 1);
-    job->partition =
-        (uint32_t)io_within(io, job->partition, 0, (int64_t)core->partition_count - 1);
+    job->partition = (uint32_t)io_within(io, job->partition, 0, (int64_t)core->partition_count - 1);
     io_i32(io, &job->uid);
     io_i32(io, &job->gid);
     io_i32(io, &job->nice);
@@ -576,7 +576,8 @@ static void arrays_check(struct io *io)
 static void io_outcomes(struct io *io)
 {
     struct dk_core *core = io->core;
-    uint32_t capacity = (uint32_t)io_within(io, core->outcome_capacity, 0, DK_OUTCOMES_MAX), count = 0;
+    uint32_t capacity = (uint32_t)io_within(io, core->outcome_capacity, 0, DK_OUTCOMES_MAX),
+             count = 0;
 
     if (!writing(io)) {
         if (io->bad || (capacity & (capacity - 1)) != 0) {
@@ -603,7 +604,8 @@ static void io_outcomes(struct io *io)
         io_u64(io, &packed);
         if (writing(io))
             continue;
-        if (io->bad || capacity == 0 || packed >> 1 == 0 || (int64_t)(packed >> 1) >= core->job_next) {
+        if (io->bad || capacity == 0 || packed >> 1 == 0 ||
+            (int64_t)(packed >> 1) >= core->job_next) {
             io->bad = true;
             return;
         }
@@ -747,8 +749,8 @@ enum dk_status dk_core_restore(struct dk_core **out, const uint8_t *data, size_t
     }
     if (memcmp(magic + 6, "01", 2) != 0) {
         dk_core_destroy(core);
-        return dk_fail(err, DK_UNSUPPORTED, "the snapshot is of version %.2s, this program reads 01",
-                       magic + 6);
+        return dk_fail(err, DK_UNSUPPORTED,
+                       "the snapshot is of version %.2s, this program reads 01", magic + 6);
     }
     io_counters(&io);
     io_nodes(&io);

@@ -1,7 +1,8 @@
 /* state.h - what a core holds; for the files of this folder only
  *
  * One direction: apply.c changes all this, everything else reads it. What is below a
- * "derived" line can be rebuilt from what is above it, is not in the snapshot and not in the digest.
+ * "derived" line can be rebuilt from what is above it, is not in the snapshot and not in the
+ * digest.
  */
 #ifndef DK_SCHED_STATE_H
 #define DK_SCHED_STATE_H
@@ -63,8 +64,8 @@ enum dk_job_flags {
     DK_FLAG_REQUEUE = 1,
     DK_FLAG_KILL_INVALID = 2,
     DK_FLAG_DEPENDENCY_ANY = 4,
-    DK_FLAG_IN_QUEUE = 8,     /* derived */
-    DK_FLAG_AGED = 16,        /* derived: in the list of those whose age counts no further */
+    DK_FLAG_IN_QUEUE = 8, /* derived */
+    DK_FLAG_AGED = 16,    /* derived: in the list of those whose age counts no further */
     DK_FLAG_SINGLETON = 32,
     DK_FLAG_THEN_REQUEUE = 64, /* ending: goes back to the queue */
     DK_FLAG_THEN_HOLD = 128    /* and is held there */
@@ -83,10 +84,10 @@ struct dk_array {
 struct dk_job {
     int64_t id;
     int64_t submit, eligible, begin, limit_us, start, planned;
-    dk_i128 key; /* in the queue: its place; set when it becomes eligible */
-    uint8_t state; /* enum dk_job_state */
-    uint8_t wait;  /* enum dk_wait_flags; 0 and pending: eligible */
-    uint8_t flags; /* enum dk_job_flags */
+    dk_i128 key;    /* in the queue: its place; set when it becomes eligible */
+    uint8_t state;  /* enum dk_job_state */
+    uint8_t wait;   /* enum dk_wait_flags; 0 and pending: eligible */
+    uint8_t flags;  /* enum dk_job_flags */
     uint8_t ending; /* enum dk_end_state that the end will count as */
     uint32_t attempt, partition, demand, name, account;
     int32_t uid, gid, nice, task; /* task: array index, -1 */
@@ -109,7 +110,8 @@ struct dk_condition {
     uint32_t state;       /* 0 open, 1 satisfied, 2 never */
     int64_t target;       /* job id */
     int64_t delay_us;
-    int64_t due; /* AFTER with a delay, once the target started: satisfied from here on; 0: not yet */
+    int64_t
+        due; /* AFTER with a delay, once the target started: satisfied from here on; 0: not yet */
 };
 
 struct dk_node {
@@ -141,7 +143,8 @@ struct dk_partition {
 
 /* Partitions that share nodes, directly or through others, and all that is scheduled together. */
 struct dk_domain {
-    struct dk_order_list queue;   /* eligible jobs in order; for orders that move with time, by submission */
+    struct dk_order_list
+        queue; /* eligible jobs in order; for orders that move with time, by submission */
     struct dk_order_list aged;    /* multifactor: those whose age counts no further */
     struct dk_order_list running; /* by expected end */
     uint32_t *nodes;              /* in the order in which they are filled */
@@ -152,8 +155,8 @@ struct dk_domain {
     uint64_t cores_free, cores_total;
     uint64_t nonfungible;  /* jobs in the queue for which more than a number of cores matters */
     bool node_by_node;     /* several partitions, or GPUs: the number of free cores is not enough */
-    bool pass_due; /* something changed since the last pass */
-    bool freed;    /* among that: a job gave its cores back */
+    bool pass_due;         /* something changed since the last pass */
+    bool freed;            /* among that: a job gave its cores back */
     bool late, freed_late; /* a decision changed it: the same holds for the next batch */
 };
 
@@ -178,8 +181,8 @@ struct dk_heap { /* the earliest first, then the lowest id */
     uint32_t count, capacity;
 };
 
-/* Cores core_first ... up to the next segment belong to `node`; a node that comes back with another number
- * of cores gets a new segment, and the old one is retired. */
+/* Cores core_first ... up to the next segment belong to `node`; a node that comes back with another
+ * number of cores gets a new segment, and the old one is retired. */
 struct dk_segment {
     uint32_t first, node;
 };
@@ -231,7 +234,7 @@ struct dk_core {
     struct dk_table keys_by_hash;
 
     /* derived */
-    uint64_t digest; /* of all but the counters */
+    uint64_t digest;             /* of all but the counters */
     struct dk_bitmap cores_free; /* held by no job; those of a closed node too */
     struct dk_bitmap gpus_free;
     struct dk_segment *segments;
@@ -244,20 +247,21 @@ struct dk_core {
     uint32_t node_work_capacity;
     struct dk_domain *domains;
     uint32_t domain_count;
-    bool domains_dirty; /* nodes or partitions changed; rebuilt before the next use */
+    bool domains_dirty;    /* nodes or partitions changed; rebuilt before the next use */
     struct dk_heap begins; /* (time, job id): begin times and AFTER delays to come */
-    int64_t *doomed; /* jobs that are to be ended: a dependency can never be satisfied */
+    int64_t *doomed;       /* jobs that are to be ended: a dependency can never be satisfied */
     uint32_t doomed_count, doomed_capacity;
     struct dk_heap ages; /* multifactor: when a job is aged */
-    bool deciding; /* the event being applied is a decision */
+    bool deciding;       /* the event being applied is a decision */
     bool dirty_late;
-    uint64_t machine;  /* version of nodes and partitions */
-    uint64_t version;  /* of everything a pass depends on but new jobs in the queue */
+    uint64_t machine; /* version of nodes and partitions */
+    uint64_t version; /* of everything a pass depends on but new jobs in the queue */
     uint64_t bytes;
     struct dk_scratch *scratch;
 };
 
-/* The next pass over this domain has to look: in this batch, or when a decision changed it, in the next. */
+/* The next pass over this domain has to look: in this batch, or when a decision changed it, in the
+ * next. */
 static inline void dk_pass_due(struct dk_core *core, struct dk_domain *domain)
 {
     domain->pass_due = true;
@@ -283,7 +287,8 @@ static inline struct dk_job *dk_job_at(const struct dk_core *core, uint32_t slot
     return &core->job_pages[slot >> 10][slot & 1023];
 }
 
-static inline const struct dk_demand *dk_demand_of(const struct dk_core *core, const struct dk_job *job)
+static inline const struct dk_demand *dk_demand_of(const struct dk_core *core,
+                                                   const struct dk_job *job)
 {
     return &core->demands[job->demand];
 }
@@ -307,12 +312,14 @@ void dk_name_unlink(struct dk_core *core, uint32_t slot);
 
 dk_i128 dk_order_key(const struct dk_core *core, const struct dk_job *job);
 dk_i128 dk_order_key_aged(const struct dk_core *core, const struct dk_job *job);
-dk_i128 dk_order_drift(const struct dk_core *core, int64_t now); /* key - drift compares with an aged key */
+dk_i128 dk_order_drift(const struct dk_core *core,
+                       int64_t now);             /* key - drift compares with an aged key */
 bool dk_order_moves(const struct dk_core *core); /* does the order change as time passes? */
 void dk_doomed_push(struct dk_core *core, int64_t job);
-void dk_queue_settle(struct dk_core *core, uint32_t slot); /* into or out of the queue, as job->wait says */
+void dk_queue_settle(struct dk_core *core,
+                     uint32_t slot); /* into or out of the queue, as job->wait says */
 void dk_queue_remove(struct dk_core *core, uint32_t slot); /* if it is there */
-void dk_queues_rebuild(struct dk_core *core); /* after a change of policy */
+void dk_queues_rebuild(struct dk_core *core);              /* after a change of policy */
 void dk_queue_advance(struct dk_core *core, int64_t time); /* begin times and ages that have come */
 void dk_begins_tidy(struct dk_core *core);
 void dk_begin_push(struct dk_core *core, int64_t time, int64_t job);
@@ -322,10 +329,10 @@ struct dk_domain *dk_job_domain(const struct dk_core *core, const struct dk_job 
 
 void dk_depend_add(struct dk_core *core, uint32_t slot, const struct dk_dependency *dependency);
 uint32_t dk_condition_new(struct dk_core *core);
-void dk_depend_settle(struct dk_core *core, uint32_t slot);      /* its own conditions -> wait flags */
-void dk_depend_started(struct dk_core *core, uint32_t slot);     /* tell those who wait for it */
+void dk_depend_settle(struct dk_core *core, uint32_t slot);  /* its own conditions -> wait flags */
+void dk_depend_started(struct dk_core *core, uint32_t slot); /* tell those who wait for it */
 void dk_depend_ended(struct dk_core *core, uint32_t slot, bool good);
-void dk_depend_drop(struct dk_core *core, uint32_t slot);        /* forget its own conditions */
+void dk_depend_drop(struct dk_core *core, uint32_t slot); /* forget its own conditions */
 const struct dk_outcome *dk_outcome_find(const struct dk_core *core, int64_t id);
 void dk_outcome_record(struct dk_core *core, int64_t id, bool good);
 
@@ -333,11 +340,13 @@ void dk_outcome_record(struct dk_core *core, int64_t id, bool good);
 
 uint32_t dk_node_find(const struct dk_core *core, struct dk_text name);
 uint32_t dk_node_of_core(const struct dk_core *core, uint32_t core_number);
-void dk_domain_ranges(const struct dk_core *core, struct dk_domain *domain); /* makes core_ranges right */
+void dk_domain_ranges(const struct dk_core *core,
+                      struct dk_domain *domain); /* makes core_ranges right */
 uint32_t dk_partition_find(const struct dk_core *core, struct dk_text name);
 bool dk_node_in_partition(const struct dk_core *core, uint32_t node, uint32_t partition);
 void dk_node_register(struct dk_core *core, const struct dk_node_registered *event);
-void dk_node_condition_set(struct dk_core *core, const struct dk_node_condition_set *event, bool by_core);
+void dk_node_condition_set(struct dk_core *core, const struct dk_node_condition_set *event,
+                           bool by_core);
 void dk_partition_configure(struct dk_core *core, const struct dk_partition_spec *spec);
 void dk_partition_remove(struct dk_core *core, struct dk_text name);
 void dk_node_room_for(struct dk_core *core, uint32_t count); /* the last one is new and blank */
@@ -353,14 +362,16 @@ static inline void dk_domains_ensure(struct dk_core *core)
     if (__builtin_expect(core->domains_dirty, 0))
         dk_domains_rebuild(core);
 }
-bool dk_constraint_matches(const struct dk_core *core, const struct dk_node *node, struct dk_text constraint);
+bool dk_constraint_matches(const struct dk_core *core, const struct dk_node *node,
+                           struct dk_text constraint);
 /* Takes or gives back what a job of this demand holds with these cores and GPUs. */
-void dk_machine_take(struct dk_core *core, const struct dk_demand *demand, const struct dk_ranges *cores,
-                     const struct dk_ranges *gpus);
-void dk_machine_give(struct dk_core *core, const struct dk_demand *demand, const struct dk_ranges *cores,
-                     const struct dk_ranges *gpus);
+void dk_machine_take(struct dk_core *core, const struct dk_demand *demand,
+                     const struct dk_ranges *cores, const struct dk_ranges *gpus);
+void dk_machine_give(struct dk_core *core, const struct dk_demand *demand,
+                     const struct dk_ranges *cores, const struct dk_ranges *gpus);
 uint64_t dk_ranges_sum(const struct dk_ranges *ranges);
-void dk_ranges_copy(struct dk_core *core, struct dk_ranges *ranges, const struct dk_span *spans, uint32_t count);
+void dk_ranges_copy(struct dk_core *core, struct dk_ranges *ranges, const struct dk_span *spans,
+                    uint32_t count);
 void dk_ranges_release(struct dk_core *core, struct dk_ranges *ranges);
 
 /* --- apply.c --- */

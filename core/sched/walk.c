@@ -1,8 +1,8 @@
 /* walk.c - through the queue in order
  *
- * For orders that keep still the lists are in order already; two of them for multifactor (queue.c), merged here.
- * For those that move, the jobs are ranked at the start of the pass and put in a heap, so that
- * only as much is sorted as the pass looks at.
+ * For orders that keep still the lists are in order already; two of them for multifactor (queue.c),
+ * merged here. For those that move, the jobs are ranked at the start of the pass and put in a heap,
+ * so that only as much is sorted as the pass looks at.
  */
 #include "sched/pass.h"
 
@@ -75,10 +75,10 @@ const struct dk_entry *dk_walk_peek(struct dk_walk *walk)
     if (walk->domain->aged.count == 0)
         return queued;
     aged = dk_order_list_at(&walk->domain->aged, walk->aged);
-    walk->from_aged = queued == NULL ||
-                      (aged != NULL && (aged->key < queued->key - walk->drift ||
-                                        (aged->key == queued->key - walk->drift &&
-                                         aged->id < queued->id)));
+    walk->from_aged =
+        queued == NULL ||
+        (aged != NULL && (aged->key < queued->key - walk->drift ||
+                          (aged->key == queued->key - walk->drift && aged->id < queued->id)));
     return walk->from_aged ? aged : queued;
 }
 
