@@ -254,6 +254,7 @@ static void job_placed(struct dk_core *core, const struct dk_meta *meta,
     job->attempt = (uint32_t)event->attempt;
     job->start = meta->time;
     job->planned = INT64_MAX;
+    dk_depend_drop(core, slot); /* satisfied once is satisfied, also after a requeue */
     dk_ranges_copy(core, &job->cores, event->cores, event->cores_count);
     dk_ranges_copy(core, &job->gpus, event->gpus, event->gpus_count);
     dk_machine_take(core, dk_demand_of(core, job), &job->cores, &job->gpus);
@@ -484,6 +485,7 @@ static void job_updated(struct dk_core *core, const struct dk_job_updated *event
             core->partitions[job->partition].jobs++;
         }
         demand_change(core, job, change);
+        job->planned = INT64_MAX;
         if (change->has_begin)
             begin_change(core, job, change->begin);
         if (job->eligible != DK_TIME_NONE) /* keeps its age */

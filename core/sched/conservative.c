@@ -271,12 +271,38 @@ static bool keep_fresh_only(struct dk_pass *pass)
         plan_start(&plans[i], pass, &entry);
         plans[i].start = INT64_MAX;
         place_kept(pass, &plans[i]);
+    }
+    for (uint32_t i = 0; i < scratch->fresh_count; i++)
         if (plans[i].start <= pass->now)
             start_due(pass, &plans[i]);
-    }
     record_plans(pass, plans, scratch->fresh_count);
     scratch->kept = true;
     return true;
+}
+
+static bool profile_holds(const struct dk_profile *profile)
+{
+    for (uint32_t i = 0; i < profile->block_count; i++)
+        if (profile->blocks[i]->least < 0)
+            return false;
+    return true;
+}
+
+/* Cores went away, or jobs outstay their expected end: who has no room at his place any more loses it. */
+static void plans_check(struct dk_pass *pass, struct kept_plan *plans, uint32_t count)
+{
+    struct dk_profile *profile = &pass->scratch->profile;
+
+    dk_profile_build(profile, pass);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct dk_entry *entry = &plans[i].entry;
+        int64_t start = dk_max(plans[i].start, pass->now);
+
+        if (plans[i].start != INT64_MAX &&
+            dk_profile_earliest(profile, start, entry->cores, entry->span) != start)
+            plans[i].start = INT64_MAX;
+        plan_lay(pass, &plans[i], -1);
+    }
 }
 
 void dk_keep_counted(struct dk_pass *pass)
@@ -296,6 +322,8 @@ void dk_keep_counted(struct dk_pass *pass)
         plan_lay(pass, &plans[at], -1);
         dk_walk_next(&walk);
     }
+    if (!profile_holds(&pass->scratch->profile))
+        plans_check(pass, plans, count);
     for (uint32_t i = 0; i < count; i++)
         if (pass->domain->freed || plans[i].start == INT64_MAX || plans[i].start < pass->now)
             place_kept(pass, &plans[i]);

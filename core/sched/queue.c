@@ -256,6 +256,7 @@ void dk_queue_settle(struct dk_core *core, uint32_t slot)
             queue_add(core, slot);
     } else {
         dk_queue_remove(core, slot);
+        job->planned = INT64_MAX; /* who can't start keeps no place */
         if ((job->wait & ~(DK_WAIT_TASK_LIMIT | DK_WAIT_NO_TASK)) != 0)
             job->eligible = DK_TIME_NONE;
     }
