@@ -108,6 +108,7 @@ static void machine_release(struct dk_core *core)
     dk_alloc_free(alloc, core->nodes, core->node_capacity * sizeof(*core->nodes));
     dk_alloc_free(alloc, core->segments, core->segment_capacity * sizeof(*core->segments));
     dk_alloc_free(alloc, core->node_open, core->node_work_capacity);
+    dk_alloc_free(alloc, core->node_place, (size_t)core->node_work_capacity * 4);
     dk_alloc_free(alloc, core->node_domain, (size_t)core->node_work_capacity * 4);
     dk_alloc_free(alloc, core->node_cores_free, (size_t)core->node_work_capacity * 4);
     dk_alloc_free(alloc, core->node_memory_free, (size_t)core->node_work_capacity * 4);

@@ -16,6 +16,7 @@ static void domains_release(struct dk_core *core)
         dk_order_list_release(&domain->queue);
         dk_order_list_release(&domain->aged);
         dk_order_list_release(&domain->running);
+        dk_bitmap_release(&domain->free_nodes);
         dk_alloc_free(core->alloc, domain->nodes, domain->node_count * sizeof(*domain->nodes));
         dk_alloc_free(core->alloc, domain->core_ranges,
                       domain->node_count * sizeof(*domain->core_ranges));
@@ -101,6 +102,7 @@ static void domain_nodes(struct dk_core *core, uint32_t index)
     for (uint32_t i = 0; i < domain->node_count; i++) {
         const struct dk_node *node = &core->nodes[domain->nodes[i]];
 
+        core->node_place[domain->nodes[i]] = i;
         domain->cores_total += node->cores;
         domain->cores_free += core->node_cores_free[domain->nodes[i]];
         domain->node_by_node = domain->node_by_node || node->gpus > 0;
@@ -134,6 +136,18 @@ void dk_domain_ranges(const struct dk_core *core, struct dk_domain *domain)
             ranges[kept++] = ranges[i];
     domain->core_range_count = kept;
     domain->ranges_stale = false;
+}
+
+void dk_domain_track(const struct dk_core *core, struct dk_domain *domain)
+{
+    if (domain->tracked)
+        return;
+    dk_bitmap_release(&domain->free_nodes);
+    dk_bitmap_extend(&domain->free_nodes, domain->node_count);
+    for (uint32_t i = 0; i < domain->node_count; i++)
+        if (core->node_cores_free[domain->nodes[i]] > 0)
+            dk_bitmap_add_range(&domain->free_nodes, i, 1);
+    domain->tracked = true;
 }
 
 void dk_running_add(struct dk_core *core, uint32_t slot)
@@ -193,6 +207,7 @@ void dk_domains_rebuild(struct dk_core *core)
         dk_order_list_init(&domain->queue, core->alloc);
         dk_order_list_init(&domain->aged, core->alloc);
         dk_order_list_init(&domain->running, core->alloc);
+        dk_bitmap_init(&domain->free_nodes, core->alloc);
         domain->node_by_node = partitions_in[i] > 1;
         domain->pass_due = true;
         domain->late = core->dirty_late;

@@ -49,13 +49,12 @@ static bool try_start(struct dk_pass *pass, const struct dk_entry *entry, struct
             return false;
         dk_view_take(pass->core, demand, &reservation->extra, pass->scratch->picks,
                      pass->scratch->pick_count);
+    } else if (!dk_choose(pass, demand, &now, NULL, NULL)) {
+        return false;
     } else if (reservation != NULL && reservation->shadow != INT64_MAX && demand->nodes == 0) {
         struct dk_view surplus = view_beyond(pass, &now, &reservation->extra);
 
-        if (!dk_choose(pass, demand, &now, NULL, &surplus))
-            return false;
-    } else if (!dk_choose(pass, demand, &now, NULL, NULL)) {
-        return false;
+        (void)dk_choose(pass, demand, &now, NULL, &surplus); /* it fits: so it does this way */
     }
     dk_start_picks(pass, entry, tasks);
     return true;

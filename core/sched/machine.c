@@ -170,6 +170,24 @@ static uint32_t memory_held(const struct dk_demand *demand, const struct dk_node
     return demand->memory_per_node + demand->memory_per_cpu * cores;
 }
 
+static void free_move(struct dk_core *core, uint32_t node, int64_t cores)
+{
+    uint32_t before = core->node_cores_free[node];
+    struct dk_domain *domain;
+
+    core->node_cores_free[node] = before + (uint32_t)cores;
+    if (core->node_domain[node] == DK_SLOT_NONE)
+        return;
+    domain = &core->domains[core->node_domain[node]];
+    domain->cores_free += (uint64_t)cores;
+    if (!domain->tracked)
+        return;
+    if (before == 0)
+        dk_bitmap_add_range(&domain->free_nodes, core->node_place[node], 1);
+    else if (core->node_cores_free[node] == 0)
+        dk_bitmap_remove_range(&domain->free_nodes, core->node_place[node], 1);
+}
+
 /* Cores of one range; sign -1 takes, +1 gives back. */
 static void cores_move(struct dk_core *core, const struct dk_demand *demand, struct dk_range range,
                        int sign)
@@ -187,12 +205,8 @@ static void cores_move(struct dk_core *core, const struct dk_demand *demand, str
                                                            : core->cores_total;
         uint32_t here = limit - range.first < range.count ? limit - range.first : range.count;
 
-        if (core->node_open[node]) {
-            core->node_cores_free[node] += (uint32_t)sign * here;
-            if (core->node_domain[node] != DK_SLOT_NONE)
-                core->domains[core->node_domain[node]].cores_free +=
-                    (uint64_t)((int64_t)sign * here);
-        }
+        if (core->node_open[node])
+            free_move(core, node, (int64_t)sign * here);
         if (memory)
             core->node_memory_free[node] +=
                 (uint32_t)sign * memory_held(demand, &core->nodes[node], here);
@@ -257,6 +271,7 @@ static void node_room(struct dk_core *core, uint32_t count)
     core->nodes =
         dk_grow(core->alloc, core->nodes, &core->node_capacity, count, sizeof(*core->nodes));
     core->node_domain = column_room(core, core->node_domain, count, 4);
+    core->node_place = column_room(core, core->node_place, count, 4);
     core->node_cores_free = column_room(core, core->node_cores_free, count, 4);
     core->node_memory_free = column_room(core, core->node_memory_free, count, 4);
     core->node_gpus_free = column_room(core, core->node_gpus_free, count, 4);
@@ -279,6 +294,7 @@ static void node_settle(struct dk_core *core, uint32_t number)
         return;
     core->domains[domain].cores_free += (uint64_t)core->node_cores_free[number] - before;
     core->domains[domain].ranges_stale = true;
+    core->domains[domain].tracked = false;
     dk_pass_due(core, &core->domains[domain]);
 }
 

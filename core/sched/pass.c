@@ -370,6 +370,10 @@ static void domain_pass(struct dk_core *core, struct dk_domain *domain, int64_t 
     pass.out = out;
     pass.free = domain->cores_free;
     pass.counted = !domain->node_by_node && domain->nonfungible == 0;
+    if (pass.counted)
+        domain->tracked = false;
+    else
+        dk_domain_track(core, domain);
     pass.scratch->started_count = 0;
     pass.kept = pass.scratch->kept && pass.scratch->kept_version == core->version &&
                 !pass.scratch->fresh_many;

@@ -347,6 +347,14 @@ static void picks_without_empty(struct dk_scratch *scratch)
     scratch->pick_count = kept;
 }
 
+/* The next place in the domain's order; among what is free now, full nodes are passed over. */
+static uint32_t next_place(const struct dk_pass *pass, const struct dk_view *view, uint32_t place)
+{
+    if (view->cores != pass->core->node_cores_free)
+        return place;
+    return dk_bitmap_next(&pass->domain->free_nodes, place);
+}
+
 bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struct dk_view *view,
                const struct dk_view *other, const struct dk_view *first)
 {
@@ -361,7 +369,9 @@ bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struc
         picks_without_empty(scratch);
         return true;
     }
-    for (uint32_t i = 0; i < pass->domain->node_count && !need_met(&need, demand); i++) {
+    for (uint32_t i = next_place(pass, view, 0);
+         i < pass->domain->node_count && !need_met(&need, demand);
+         i = next_place(pass, view, i + 1)) {
         uint32_t node = pass->domain->nodes[i], tasks;
 
         if (!pool[node])

@@ -152,6 +152,8 @@ struct dk_domain {
     struct dk_range *core_ranges; /* of its open nodes, ascending; room for one a node */
     uint32_t core_range_count;
     bool ranges_stale; /* a node was opened or closed */
+    struct dk_bitmap free_nodes; /* by place in `nodes`: those with a free core, while tracked */
+    bool tracked;
     uint64_t cores_free, cores_total;
     uint64_t nonfungible;  /* jobs in the queue for which more than a number of cores matters */
     bool node_by_node;     /* several partitions, or GPUs: the number of free cores is not enough */
@@ -240,6 +242,7 @@ struct dk_core {
     struct dk_segment *segments;
     uint32_t segment_count, segment_capacity;
     uint8_t *node_open;         /* takes jobs */
+    uint32_t *node_place;       /* in its domain's `nodes` */
     uint32_t *node_domain;      /* DK_SLOT_NONE: in no partition */
     uint32_t *node_cores_free;  /* 0 for a node that is closed */
     uint32_t *node_memory_free; /* MiB, not held by jobs */
@@ -340,6 +343,8 @@ void dk_outcome_record(struct dk_core *core, int64_t id, bool good);
 
 uint32_t dk_node_find(const struct dk_core *core, struct dk_text name);
 uint32_t dk_node_of_core(const struct dk_core *core, uint32_t core_number);
+/* From here on the domain knows its nodes with free cores, at a small cost for each change. */
+void dk_domain_track(const struct dk_core *core, struct dk_domain *domain);
 void dk_domain_ranges(const struct dk_core *core,
                       struct dk_domain *domain); /* makes core_ranges right */
 uint32_t dk_partition_find(const struct dk_core *core, struct dk_text name);
