@@ -134,7 +134,8 @@ void dk_core_admit(const struct dk_core *core, const struct dk_stamp *stamp,
     struct dk_admission admission = { core, stamp, request, out, false };
 
     DK_CHECK(stamp->time >= core->time);
-    if (request->type != DK_REQUEST_REGISTER_NODE) /* many in a row: once is enough, later */
+    if (request->type != DK_REQUEST_REGISTER_NODE &&
+        request->type != DK_REQUEST_CONFIGURE_PARTITION) /* many in a row: once is enough, later */
         dk_domains_ensure((struct dk_core *)(uintptr_t)core); /* derived, not state */
     if (stamp->has_actor && !stamp->is_operator && operator_only(request->type)) {
         dk_refuse(&admission, DK_REJECT_REASON_NOT_PERMITTED, "%s is for operators",

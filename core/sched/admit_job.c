@@ -373,41 +373,62 @@ static bool index_in(const struct dk_index_range *ranges, uint32_t count, int32_
     return count == 0; /* none named: all */
 }
 
-/* The waiting tasks among those that are named, as ranges; NULL and refused when there are too
- * many. */
-static struct dk_index_range *tasks_waiting(struct dk_admission *admission,
-                                            const struct dk_array *array,
-                                            const struct dk_cancel_job *cancel, uint32_t *count)
-{
-    struct dk_index_range *found = dk_arena_take(&admission->out->arena, 1024 * sizeof(*found));
+#define RANGES_PER_EVENT 1024
 
-    *count = 0;
+static void cancelled_fact(struct dk_admission *admission, int64_t job,
+                           const struct dk_index_range *ranges, uint32_t count)
+{
+    struct dk_event *event = dk_fact(admission, DK_EVENT_ARRAY_TASKS_CANCELLED);
+
+    event->array_tasks_cancelled.job = job;
+    event->array_tasks_cancelled.tasks = ranges;
+    event->array_tasks_cancelled.tasks_count = count;
+}
+
+/* All tasks that wait: as many events as their ranges need. */
+static void cancel_all_waiting(struct dk_admission *admission, const struct dk_job *job)
+{
+    const struct dk_array *array = job->array;
+    struct dk_index_range *ranges =
+        dk_arena_take(&admission->out->arena, (array->range_count + 1) * sizeof(*ranges));
+
+    if (array->range_count > 0)
+        memcpy(ranges, array->ranges, array->range_count * sizeof(*ranges));
+    for (uint32_t i = 0; i < array->range_count; i += RANGES_PER_EVENT)
+        cancelled_fact(admission, job->id, ranges + i,
+                       (uint32_t)dk_min(array->range_count - i, RANGES_PER_EVENT));
+}
+
+/* The waiting tasks among those that are named. */
+static void cancel_named_waiting(struct dk_admission *admission, const struct dk_job *job,
+                                 const struct dk_cancel_job *cancel)
+{
+    const struct dk_array *array = job->array;
+    struct dk_index_range *found = NULL;
+    uint32_t count = 0;
+
     for (uint32_t i = 0; i < array->range_count; i++) {
         const struct dk_index_range *range = &array->ranges[i];
 
-        if (cancel->tasks_count == 0) {
-            if (*count == 1024)
-                break;
-            found[(*count)++] = *range;
-            continue;
-        }
-        for (int32_t task = range->first; task <= range->last; task += range->step) {
-            if (!index_in(cancel->tasks, cancel->tasks_count, task))
+        for (int64_t task = range->first; task <= range->last; task += range->step) {
+            if (!index_in(cancel->tasks, cancel->tasks_count, (int32_t)task))
                 continue;
-            if (*count > 0 && found[*count - 1].last + 1 == task) {
-                found[*count - 1].last = task;
+            if (count > 0 && found[count - 1].last + 1 == task) {
+                found[count - 1].last = (int32_t)task;
                 continue;
             }
-            if (*count == 1024) {
-                dk_refuse(admission, DK_REJECT_REASON_TOO_LARGE,
-                          "these tasks make more than 1024 ranges: name fewer");
-                return NULL;
+            if (count == RANGES_PER_EVENT) {
+                cancelled_fact(admission, job->id, found, count);
+                count = 0;
             }
-            found[*count].first = found[*count].last = task;
-            found[(*count)++].step = 1;
+            if (count == 0)
+                found = dk_arena_take(&admission->out->arena, RANGES_PER_EVENT * sizeof(*found));
+            found[count].first = found[count].last = (int32_t)task;
+            found[count++].step = 1;
         }
     }
-    return found;
+    if (count > 0)
+        cancelled_fact(admission, job->id, found, count);
 }
 
 /* The tasks of an array that are jobs by now, in order of id. */
@@ -435,12 +456,9 @@ static void cancel_array(struct dk_admission *admission, const struct dk_job *jo
                          const struct dk_cancel_job *cancel)
 {
     const struct dk_core *core = admission->core;
-    uint32_t count, live_count, *live, facts = admission->out->count;
-    struct dk_index_range *waiting = tasks_waiting(admission, job->array, cancel, &count);
+    uint32_t live_count, *live, facts = admission->out->count;
     struct dk_event *event;
 
-    if (admission->refused)
-        return;
     live = tasks_live(admission, job->id, &live_count);
     for (uint32_t i = 0; i < live_count; i++) {
         const struct dk_job *task = dk_job_at(core, live[i]);
@@ -457,12 +475,10 @@ static void cancel_array(struct dk_admission *admission, const struct dk_job *jo
         event->job_ended.attempt = (int32_t)task->attempt;
         event->job_ended.state = DK_END_STATE_CANCELLED;
     }
-    if (count > 0) {
-        event = dk_fact(admission, DK_EVENT_ARRAY_TASKS_CANCELLED);
-        event->array_tasks_cancelled.job = job->id;
-        event->array_tasks_cancelled.tasks = waiting;
-        event->array_tasks_cancelled.tasks_count = count;
-    }
+    if (cancel->tasks_count == 0)
+        cancel_all_waiting(admission, job);
+    else
+        cancel_named_waiting(admission, job, cancel);
     if (admission->out->count == facts)
         dk_refuse(admission, DK_REJECT_REASON_NOT_FOUND,
                   "array %lld has none of these tasks waiting or running", (long long)job->id);

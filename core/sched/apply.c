@@ -386,9 +386,9 @@ static void array_tasks_cancelled(struct dk_core *core,
 
     DK_CHECK(array != NULL);
     for (uint32_t i = 0; i < event->tasks_count; i++)
-        for (int32_t task = event->tasks[i].first; task <= event->tasks[i].last;
+        for (int64_t task = event->tasks[i].first; task <= event->tasks[i].last;
              task += event->tasks[i].step) {
-            array_take(core, array, task);
+            array_take(core, array, (int32_t)task);
             array->ended_badly++;
         }
     array_settle(core, slot);
@@ -497,14 +497,24 @@ static void job_updated(struct dk_core *core, const struct dk_job_updated *event
 
 /* --- the rest --- */
 
+/* Its waiting jobs take the new tier and priority, and may have to wait, or no longer. */
 static void partition_configured(struct dk_core *core, const struct dk_partition_spec *spec)
 {
+    uint32_t index;
+
     dk_partition_configure(core, spec);
+    index = dk_partition_find(core, spec->name);
+    if (core->partitions[index].jobs == 0)
+        return;
+    dk_domains_ensure(core);
     for (uint32_t slot = 0; slot < core->job_limit; slot++) {
         struct dk_job *job = dk_job_at(core, slot);
 
-        if (job->state != DK_JOB_PENDING)
+        if (job->state != DK_JOB_PENDING || job->partition != index)
             continue;
+        dk_queue_remove(core, slot);
+        if (job->eligible != DK_TIME_NONE)
+            job->key = dk_order_key(core, job);
         dk_queue_settle(core, slot);
         dk_digest_job(core, job);
     }

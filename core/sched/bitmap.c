@@ -138,19 +138,20 @@ uint32_t dk_bitmap_next(const struct dk_bitmap *bitmap, uint32_t from)
     return word * 64 + (uint32_t)__builtin_ctzll(bitmap->words[word]);
 }
 
-uint32_t dk_bitmap_next_gap(const struct dk_bitmap *bitmap, uint32_t from)
+uint32_t dk_bitmap_next_gap(const struct dk_bitmap *bitmap, uint32_t from, uint32_t limit)
 {
     uint32_t word = from / 64;
     uint64_t bits;
 
-    if (from >= bitmap->size)
-        return bitmap->size;
+    limit = limit < bitmap->size ? limit : bitmap->size;
+    if (from >= limit)
+        return limit;
     bits = ~bitmap->words[word] & (~(uint64_t)0 << (from % 64));
     while (bits == 0) {
-        if (++word * 64 >= bitmap->size)
-            return bitmap->size;
+        if (++word * 64 >= limit)
+            return limit;
         bits = ~bitmap->words[word];
     }
     word = word * 64 + (uint32_t)__builtin_ctzll(bits);
-    return word < bitmap->size ? word : bitmap->size;
+    return word < limit ? word : limit;
 }

@@ -35,7 +35,7 @@ bool dk_bitmap_has_range(const struct dk_bitmap *bitmap, uint32_t first, uint32_
 uint32_t dk_bitmap_count_range(const struct dk_bitmap *bitmap, uint32_t first, uint32_t count);
 uint32_t dk_bitmap_next(const struct dk_bitmap *bitmap,
                         uint32_t from); /* lowest member >= from, or NONE */
-/* The first number >= from that is not a member (size, if there is none). */
-uint32_t dk_bitmap_next_gap(const struct dk_bitmap *bitmap, uint32_t from);
+/* The first number in from .. limit-1 that is not a member (limit, or size, if there is none). */
+uint32_t dk_bitmap_next_gap(const struct dk_bitmap *bitmap, uint32_t from, uint32_t limit);
 
 #endif

@@ -288,7 +288,8 @@ static bool profile_holds(const struct dk_profile *profile)
     return true;
 }
 
-/* Cores went away, or jobs outstay their expected end: who has no room at his place any more loses it. */
+/* Cores went away, or jobs outstay their expected end: who has no room at his place any more loses
+ * it. */
 static void plans_check(struct dk_pass *pass, struct kept_plan *plans, uint32_t count)
 {
     struct dk_profile *profile = &pass->scratch->profile;

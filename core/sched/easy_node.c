@@ -18,22 +18,6 @@ struct reservation {
     struct dk_view extra;
 };
 
-/* What each node has free in a beyond b. */
-static struct dk_view view_beyond(struct dk_pass *pass, const struct dk_view *a,
-                                  const struct dk_view *b)
-{
-    struct dk_view beyond = dk_view_copy(pass, a);
-
-    for (uint32_t i = 0; i < pass->domain->node_count; i++) {
-        uint32_t node = pass->domain->nodes[i];
-
-        beyond.cores[node] -= (uint32_t)dk_min(a->cores[node], b->cores[node]);
-        beyond.memory[node] = a->memory[node]; /* cores decide; memory is the same memory */
-        beyond.gpus[node] = a->gpus[node];
-    }
-    return beyond;
-}
-
 static bool try_start(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks,
                       struct reservation *reservation)
 {
@@ -52,9 +36,7 @@ static bool try_start(struct dk_pass *pass, const struct dk_entry *entry, struct
     } else if (!dk_choose(pass, demand, &now, NULL, NULL)) {
         return false;
     } else if (reservation != NULL && reservation->shadow != INT64_MAX && demand->nodes == 0) {
-        struct dk_view surplus = view_beyond(pass, &now, &reservation->extra);
-
-        (void)dk_choose(pass, demand, &now, NULL, &surplus); /* it fits: so it does this way */
+        (void)dk_choose(pass, demand, &now, NULL, &reservation->extra); /* fits this way too */
     }
     dk_start_picks(pass, entry, tasks);
     return true;
@@ -140,7 +122,7 @@ static void reserve(struct dk_pass *pass, const struct dk_entry *head,
                     struct reservation *reservation)
 {
     const struct dk_demand *demand = &pass->core->demands[head->demand];
-    struct dk_view now = dk_view_now(pass->core), freed;
+    struct dk_view now = dk_view_now(pass->core);
     struct fitting fitting;
     struct dk_taken holding;
     struct dk_ends ends;
@@ -161,8 +143,7 @@ static void reserve(struct dk_pass *pass, const struct dk_entry *head,
     }
     if (reservation->shadow == INT64_MAX)
         return;
-    freed = view_beyond(pass, &reservation->extra, &now);
-    if (!dk_choose(pass, demand, &reservation->extra, NULL, demand->nodes == 0 ? &freed : NULL))
+    if (!dk_choose(pass, demand, &reservation->extra, NULL, demand->nodes == 0 ? &now : NULL))
         DK_CHECK(false);
     dk_view_take(pass->core, demand, &reservation->extra, pass->scratch->picks,
                  pass->scratch->pick_count);

@@ -178,10 +178,10 @@ const uint8_t *dk_pool(struct dk_core *core, const struct dk_demand *demand);
 uint32_t dk_tasks_fit(const struct dk_demand *demand, const struct dk_node *node, uint32_t cores,
                       uint32_t memory, uint32_t gpus);
 /* Chooses nodes for the demand out of what is free in `view` (and in `other`, unless NULL). With
- * `first` (spread demands only) what is free there is used before the rest. False: it does not fit.
- * The choice is in scratch->picks. */
+ * `rather_not` (spread demands only) cores beyond those that are free there are used first. False:
+ * it does not fit. The choice is in scratch->picks. */
 bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struct dk_view *view,
-               const struct dk_view *other, const struct dk_view *first);
+               const struct dk_view *other, const struct dk_view *rather_not);
 /* What the picks hold, off `view`. */
 void dk_view_take(const struct dk_core *core, const struct dk_demand *demand, struct dk_view *view,
                   const struct dk_pick *picks, uint32_t count);

@@ -74,14 +74,14 @@ const uint8_t *dk_pool(struct dk_core *core, const struct dk_demand *demand)
 /* --- could it ever be placed? --- */
 
 struct need {                 /* how much of a demand has found no place yet */
-    uint64_t tasks;           /* spread */
+    uint64_t open;            /* spread: tasks; shaped: nodes. Read at every node: one number */
     uint32_t larger, smaller; /* shaped: nodes for share+1 and for share tasks */
     uint32_t share;
 };
 
 static struct need need_of(const struct dk_demand *demand)
 {
-    struct need need = { demand->tasks, 0, 0, 0 };
+    struct need need = { demand->nodes > 0 ? demand->nodes : demand->tasks, 0, 0, 0 };
 
     if (demand->nodes > 0) {
         need.share = demand->tasks / demand->nodes;
@@ -97,21 +97,18 @@ static uint32_t need_serve(struct need *need, const struct dk_demand *demand, ui
     uint32_t tasks = 0;
 
     if (demand->nodes == 0) {
-        tasks = need->tasks < fit ? (uint32_t)need->tasks : fit;
-        need->tasks -= tasks;
+        tasks = need->open < fit ? (uint32_t)need->open : fit;
+        need->open -= tasks;
     } else if (fit > need->share && need->larger > 0) {
         need->larger--;
+        need->open--;
         tasks = need->share + 1;
     } else if (fit >= need->share && need->smaller > 0) {
         need->smaller--;
+        need->open--;
         tasks = need->share;
     }
     return tasks;
-}
-
-static bool need_met(const struct need *need, const struct dk_demand *demand)
-{
-    return demand->nodes == 0 ? need->tasks == 0 : need->larger == 0 && need->smaller == 0;
 }
 
 static bool possible_now(const struct dk_core *core, const struct dk_demand *demand,
@@ -119,7 +116,7 @@ static bool possible_now(const struct dk_core *core, const struct dk_demand *dem
 {
     struct need need = need_of(demand);
 
-    for (uint32_t i = 0; i < core->node_count && !need_met(&need, demand); i++) {
+    for (uint32_t i = 0; i < core->node_count && need.open > 0; i++) {
         const struct dk_node *node = &core->nodes[i];
 
         if (node->cores > 0 && dk_node_in_partition(core, i, demand->partition) &&
@@ -127,7 +124,7 @@ static bool possible_now(const struct dk_core *core, const struct dk_demand *dem
             need_serve(&need, demand,
                        dk_tasks_fit(demand, node, node->cores, node->memory, node->gpus));
     }
-    return need_met(&need, demand);
+    return need.open == 0;
 }
 
 bool dk_demand_possible(const struct dk_core *core, const struct dk_demand *demand,
@@ -305,32 +302,35 @@ static void pick_add(struct dk_scratch *scratch, uint32_t node, uint32_t tasks)
     scratch->picks[scratch->pick_count++].tasks = tasks;
 }
 
-/* Spread over what is free in `first` as far as that goes, then over the rest: one pick a node. */
+/* Spread over the cores that are free beyond those of `rather_not` as far as that goes, then over
+ * the rest: one pick a node. Cores decide; memory and GPUs are whatever they are. */
 static bool choose_preferring(struct dk_pass *pass, const struct dk_demand *demand,
-                              const struct dk_view *view, const struct dk_view *first,
+                              const struct dk_view *view, const struct dk_view *rather_not,
                               const uint8_t *pool)
 {
     struct dk_scratch *scratch = pass->scratch;
-    uint64_t left = demand->tasks;
+    uint32_t left = demand->tasks;
 
     for (uint32_t i = 0; i < pass->domain->node_count && left > 0; i++) {
-        uint32_t node = pass->domain->nodes[i], tasks;
+        uint32_t node = pass->domain->nodes[i], cores, tasks = 0;
 
-        if (!pool[node])
+        if (view->cores[node] < demand->cpus_per_task || !pool[node])
             continue;
-        tasks = lesser(fit_in(pass, demand, node, view, first),
-                       (uint32_t)dk_min((int64_t)left, UINT32_MAX));
+        cores = view->cores[node] - lesser(view->cores[node], rather_not->cores[node]);
+        if (cores >= demand->cpus_per_task)
+            tasks = dk_tasks_fit(demand, &pass->core->nodes[node], cores, view->memory[node],
+                                 view->gpus[node]);
+        tasks = lesser(tasks, left);
         left -= tasks;
         pick_add(scratch, node, tasks);
     }
     for (uint32_t at = 0, i = 0; i < pass->domain->node_count && left > 0; i++) {
         uint32_t node = pass->domain->nodes[i], fit, more;
 
-        if (!pool[node])
+        if (view->cores[node] < demand->cpus_per_task || !pool[node])
             continue;
         fit = fit_in(pass, demand, node, view, NULL);
-        more = lesser(fit - lesser(fit, scratch->picks[at].tasks),
-                      (uint32_t)dk_min((int64_t)left, UINT32_MAX));
+        more = lesser(fit - lesser(fit, scratch->picks[at].tasks), left);
         scratch->picks[at++].tasks += more;
         left -= more;
     }
@@ -355,32 +355,49 @@ static uint32_t next_place(const struct dk_pass *pass, const struct dk_view *vie
     return dk_bitmap_next(&pass->domain->free_nodes, place);
 }
 
+/* What a node must have to be of any use: told apart before anything is divided. */
+struct least {
+    uint64_t cores, memory, gpus;
+};
+
+static struct least least_of(const struct dk_demand *demand)
+{
+    uint64_t tasks = demand->nodes > 0 ? demand->tasks / demand->nodes : 1;
+    struct least least;
+
+    least.cores = tasks * demand->cpus_per_task;
+    least.memory = demand->memory_per_node + demand->memory_per_cpu * least.cores;
+    least.gpus = demand->gpus_per_node + demand->gpus_per_task * tasks;
+    return least;
+}
+
 bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struct dk_view *view,
-               const struct dk_view *other, const struct dk_view *first)
+               const struct dk_view *other, const struct dk_view *rather_not)
 {
     struct dk_scratch *scratch = pass->scratch;
     const uint8_t *pool = dk_pool(pass->core, demand);
     struct need need = need_of(demand);
+    struct least least = least_of(demand);
 
     scratch->pick_count = 0;
-    if (first != NULL && demand->nodes == 0 && !demand->exclusive) {
-        if (!choose_preferring(pass, demand, view, first, pool))
+    if (rather_not != NULL && demand->nodes == 0 && !demand->exclusive) {
+        if (!choose_preferring(pass, demand, view, rather_not, pool))
             return false;
         picks_without_empty(scratch);
         return true;
     }
-    for (uint32_t i = next_place(pass, view, 0);
-         i < pass->domain->node_count && !need_met(&need, demand);
+    for (uint32_t i = next_place(pass, view, 0); i < pass->domain->node_count && need.open > 0;
          i = next_place(pass, view, i + 1)) {
         uint32_t node = pass->domain->nodes[i], tasks;
 
-        if (!pool[node])
+        if (view->cores[node] < least.cores || view->memory[node] < least.memory ||
+            view->gpus[node] < least.gpus || !pool[node])
             continue;
         tasks = need_serve(&need, demand, fit_in(pass, demand, node, view, other));
         if (tasks > 0)
             pick_add(scratch, node, tasks);
     }
-    return need_met(&need, demand);
+    return need.open == 0;
 }
 
 /* --- starting on the picks --- */
@@ -415,7 +432,7 @@ static void lowest_add(struct dk_pass *pass, struct dk_ranges *ranges, const str
         uint32_t at = dk_bitmap_next(from, first), here;
 
         DK_CHECK(at != DK_BITMAP_NONE);
-        here = lesser(dk_bitmap_next_gap(from, at) - at, count);
+        here = lesser(dk_bitmap_next_gap(from, at, at + count) - at, count);
         range_add(pass, ranges, at, here);
         first = at + here;
         count -= here;

@@ -16,10 +16,9 @@ void dk_count_take(struct dk_pass *pass, uint32_t count, struct dk_ranges *cores
         uint32_t at = dk_bitmap_next(free, domain->core_ranges[i].first);
 
         while (count > 0 && at < limit) {
-            uint32_t gap = dk_bitmap_next_gap(free, at);
-            uint32_t here = (gap < limit ? gap : limit) - at;
+            uint32_t here =
+                dk_bitmap_next_gap(free, at, limit - at > count ? at + count : limit) - at;
 
-            here = here < count ? here : count;
             if (cores->count == cores->capacity) {
                 uint32_t capacity = cores->capacity == 0 ? 8 : cores->capacity * 2;
                 struct dk_range *grown = dk_arena_take(&scratch->arena, capacity * sizeof(*grown));

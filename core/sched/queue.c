@@ -275,11 +275,13 @@ void dk_queues_rebuild(struct dk_core *core)
     for (uint32_t slot = 0; slot < core->job_limit; slot++) {
         struct dk_job *job = dk_job_at(core, slot);
 
-        if (job->state != DK_JOB_PENDING || !(job->flags & DK_FLAG_IN_QUEUE))
-            continue;
-        job->flags &= (uint8_t) ~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
+        if (job->state != DK_JOB_PENDING || job->eligible == DK_TIME_NONE)
+            continue; /* an array at its task limit is out of the queue, and has a key */
         job->key = dk_order_key(core, job);
-        queue_add(core, slot);
+        if (job->flags & DK_FLAG_IN_QUEUE) {
+            job->flags &= (uint8_t) ~(DK_FLAG_IN_QUEUE | DK_FLAG_AGED);
+            queue_add(core, slot);
+        }
         dk_digest_job(core, job);
     }
     core->version++;

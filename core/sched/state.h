@@ -151,7 +151,7 @@ struct dk_domain {
     uint32_t node_count;
     struct dk_range *core_ranges; /* of its open nodes, ascending; room for one a node */
     uint32_t core_range_count;
-    bool ranges_stale; /* a node was opened or closed */
+    bool ranges_stale;           /* a node was opened or closed */
     struct dk_bitmap free_nodes; /* by place in `nodes`: those with a free core, while tracked */
     bool tracked;
     uint64_t cores_free, cores_total;
