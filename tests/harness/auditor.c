@@ -214,8 +214,11 @@ static void job_requeued(struct auditor *auditor, const struct dk_job_requeued *
         return;
     if (job->state != RUNNING && job->state != ENDING)
         auditor_complain(auditor, "job %lld is requeued and does not run", (long long)event->job);
+    if (job->hold_then && !event->hold)
+        auditor_complain(auditor, "job %lld was to be held once requeued", (long long)event->job);
     auditor_give_back(auditor, event->job);
     job->state = PENDING;
+    job->hold_then = false;
     job->held = job->held || event->hold;
 }
 
@@ -229,6 +232,7 @@ static void job_end_requested(struct auditor *auditor, const struct dk_job_end_r
         auditor_complain(auditor, "attempt %d of job %lld is told to end and does not run",
                          event->attempt, (long long)event->job);
     job->state = ENDING;
+    job->hold_then = job->hold_then || event->hold;
 }
 
 static void tasks_cancelled(struct auditor *auditor, const struct dk_array_tasks_cancelled *event)

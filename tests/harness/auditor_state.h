@@ -38,7 +38,7 @@ struct audit_job {
     int32_t uid, attempt, task;
     int64_t submit, start, start_first, array_job;
     int64_t planned; /* by JobsPlanned; INT64_MAX: none */
-    bool held, good;
+    bool held, good, hold_then; /* hold_then: it was told to end and to be held */
     bool is_array;
     uint8_t
         tasks[TASKS_MAX]; /* of an array: 0 none of that number, 1 waits, 2 started or cancelled */
