@@ -37,7 +37,7 @@ struct audit_job {
     struct dk_dependency dependencies[DEPENDENCIES_MAX];
     int32_t uid, attempt, task;
     int64_t submit, start, start_first, array_job;
-    int64_t planned; /* by JobsPlanned; INT64_MAX: none */
+    int64_t planned;            /* by JobsPlanned; INT64_MAX: none */
     bool held, good, hold_then; /* hold_then: it was told to end and to be held */
     bool is_array;
     uint8_t
