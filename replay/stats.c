@@ -1,7 +1,7 @@
 /* stats.c - see stats.h */
 #include "replay/stats.h"
 
-#include "replay/sha256.h"
+#include "base/sha256.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,12 +34,12 @@ static void hash_starts(char text[65], const struct dk_trace *trace,
                         const struct dk_replay_times *times)
 {
     static const char hex[] = "0123456789abcdef";
-    struct dk_report_hash sha;
+    struct dk_sha256 sha;
     uint8_t digest[32];
     char block[8192];
     size_t used = 0;
 
-    dk_report_hash_init(&sha);
+    dk_sha256_init(&sha);
     for (uint32_t i = 0; i < trace->count; i++) {
         if (times[i].start == DK_START_NONE)
             continue;
@@ -48,12 +48,12 @@ static void hash_starts(char text[65], const struct dk_trace *trace,
         used += put_number(block + used, times[i].start);
         block[used++] = '\n';
         if (used > sizeof(block) - 64) {
-            dk_report_hash_add(&sha, block, used);
+            dk_sha256_add(&sha, block, used);
             used = 0;
         }
     }
-    dk_report_hash_add(&sha, block, used);
-    dk_report_hash_done(&sha, digest);
+    dk_sha256_add(&sha, block, used);
+    dk_sha256_done(&sha, digest);
     for (size_t i = 0; i < sizeof(digest); i++) {
         text[2 * i] = hex[digest[i] >> 4];
         text[2 * i + 1] = hex[digest[i] & 15];

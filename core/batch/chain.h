@@ -1,8 +1,4 @@
-/* chain.h - the hash chain over batches: SHA-256 by libcrypto
- *
- * Its low-level calls, not EVP: for the few hundred bytes of a batch EVP's overhead is
- * several times the hash. They are deprecated in OpenSSL 3 and still there.
- */
+/* chain.h - the hash chain over batches, SHA-256 (decision 0004) */
 #ifndef DK_BATCH_CHAIN_H
 #define DK_BATCH_CHAIN_H
 

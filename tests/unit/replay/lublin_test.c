@@ -1,6 +1,6 @@
 /* lublin_test.c - the model gives what its paper says, and the same from the same seed */
+#include "base/sha256.h"
 #include "replay/lublin.h"
-#include "replay/sha256.h"
 
 #include "cmocka_all.h"
 
@@ -143,20 +143,20 @@ static void any_machine_gets_a_trace(void **state)
 static void a_seed_gives_one_trace_everywhere(void **state)
 {
     struct dk_trace trace;
-    struct dk_report_hash hash;
+    struct dk_sha256 hash;
     uint8_t digest[32];
     char text[65];
 
     (void)state;
     generate(&trace, 50000, 2003, 90);
-    dk_report_hash_init(&hash);
+    dk_sha256_init(&hash);
     for (uint32_t i = 0; i < trace.count; i++) {
         int64_t row[] = { trace.jobs[i].submit, trace.jobs[i].run, trace.jobs[i].procs,
                           trace.jobs[i].estimate };
 
-        dk_report_hash_add(&hash, row, sizeof(row));
+        dk_sha256_add(&hash, row, sizeof(row));
     }
-    dk_report_hash_done(&hash, digest);
+    dk_sha256_done(&hash, digest);
     for (int i = 0; i < 32; i++)
         (void)snprintf(text + 2 * i, 3, "%02x", digest[i]);
     assert_string_equal(text, "749d6b814c35be0f755f1c7492fef7cc47a0c483aa5005971b917605a6b0973a");

@@ -2,7 +2,7 @@
  *
  * DOCKET_TRACES, else the first argument, names the folder with the real traces; where there is
  * none the test says that it skips. */
-#include "replay/sha256.h"
+#include "base/sha256.h"
 #include "replay/stats.h"
 
 #include "cmocka_all.h"
@@ -170,14 +170,14 @@ static void the_hash_is_sha256(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct dk_report_hash hash;
+        struct dk_sha256 hash;
         uint8_t digest[32];
         char text[65];
 
-        dk_report_hash_init(&hash);
+        dk_sha256_init(&hash);
         for (const char *p = cases[i].text; *p != 0; p++)
-            dk_report_hash_add(&hash, p, 1);
-        dk_report_hash_done(&hash, digest);
+            dk_sha256_add(&hash, p, 1);
+        dk_sha256_done(&hash, digest);
         for (int k = 0; k < 32; k++)
             (void)snprintf(text + 2 * k, 3, "%02x", digest[k]);
         assert_string_equal(text, cases[i].digest);
