@@ -1,7 +1,8 @@
 /* fuzz_snapshot.c - a snapshot is a cache: any bytes are refused or become a core that works
  *
- * What restores is a state that can be looked at, decided on, and written; and what is written restores to the
- * same bytes again. (Not to the bytes it came from: foreign ones need not be in our order.) */
+ * What restores is a state that can be looked at, decided on, and written; and what is written
+ * restores to the same bytes again. (Not to the bytes it came from: foreign ones need not be in our
+ * order.) */
 #include "sched/core.h"
 
 #include <stddef.h>
