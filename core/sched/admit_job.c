@@ -140,22 +140,25 @@ static void check_dependencies(struct dk_admission *admission, const struct dk_j
     }
 }
 
+/* First of all: what a job gets by default depends on its partition. */
+static void check_partition_known(struct dk_admission *admission, struct dk_text name)
+{
+    if (dk_partition_find(admission->core, name) != DK_SLOT_NONE)
+        return;
+    if (name.size == 0)
+        dk_refuse(admission, DK_REJECT_REASON_PARTITION_NOT_FOUND,
+                  "no partition is named, and there is no default one");
+    else
+        dk_refuse(admission, DK_REJECT_REASON_PARTITION_NOT_FOUND, "there is no partition '%.*s'",
+                  (int)name.size, name.data);
+}
+
 static void check_partition(struct dk_admission *admission, const struct dk_job_spec *spec)
 {
     uint32_t index = dk_partition_find(admission->core, spec->partition);
     const struct dk_partition *partition;
     struct dk_demand demand;
 
-    if (index == DK_SLOT_NONE) {
-        if (spec->partition.size == 0)
-            dk_refuse(admission, DK_REJECT_REASON_PARTITION_NOT_FOUND,
-                      "no partition is named, and there is no default one");
-        else
-            dk_refuse(admission, DK_REJECT_REASON_PARTITION_NOT_FOUND,
-                      "there is no partition '%.*s'", (int)spec->partition.size,
-                      spec->partition.data);
-        return;
-    }
     if (admission->refused)
         return;
     partition = &admission->core->partitions[index];
@@ -196,6 +199,7 @@ void dk_admit_submit(struct dk_admission *admission)
         return;
     }
     spec = admission->request->submit_job.spec;
+    check_partition_known(admission, spec.partition);
     defaults_fill(&spec, admission->core);
     check_sizes(admission, &spec);
     if (spec.nice < 0 && stamp->has_actor && !stamp->is_operator)
@@ -284,6 +288,7 @@ void dk_admit_update(struct dk_admission *admission)
         return;
     spec_of(admission->core, job, &spec);
     spec_change(&spec, &update->change);
+    check_partition_known(admission, spec.partition);
     if (job->state != DK_JOB_PENDING && only_for_pending(&update->change))
         dk_refuse(
             admission, DK_REJECT_REASON_WRONG_STATE,

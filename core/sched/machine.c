@@ -188,9 +188,10 @@ static void free_move(struct dk_core *core, uint32_t node, int64_t cores)
         dk_bitmap_remove_range(&domain->free_nodes, core->node_place[node], 1);
 }
 
-/* Cores of one range; sign -1 takes, +1 gives back. */
+/* Cores of one range; sign -1 takes, +1 gives back. `last` is the node of the range before: what a
+ * job holds of a node once is not taken again when its cores there are not adjacent. */
 static void cores_move(struct dk_core *core, const struct dk_demand *demand, struct dk_range range,
-                       int sign)
+                       int sign, uint32_t *last)
 {
     uint32_t segment = segment_of(core, range.first);
     bool memory = demand->exclusive || demand->memory_per_node != 0 || demand->memory_per_cpu != 0;
@@ -209,7 +210,10 @@ static void cores_move(struct dk_core *core, const struct dk_demand *demand, str
             free_move(core, node, (int64_t)sign * here);
         if (memory)
             core->node_memory_free[node] +=
-                (uint32_t)sign * memory_held(demand, &core->nodes[node], here);
+                (uint32_t)sign * (node != *last ? memory_held(demand, &core->nodes[node], here)
+                                  : demand->exclusive ? 0
+                                                      : demand->memory_per_cpu * here);
+        *last = node;
         range.first += here;
         range.count -= here;
         segment++;
@@ -237,8 +241,10 @@ static void gpus_move(struct dk_core *core, struct dk_range range, int sign)
 static void machine_move(struct dk_core *core, const struct dk_demand *demand,
                          const struct dk_ranges *cores, const struct dk_ranges *gpus, int sign)
 {
+    uint32_t last = DK_SLOT_NONE;
+
     for (uint32_t i = 0; i < cores->count; i++)
-        cores_move(core, demand, cores->items[i], sign);
+        cores_move(core, demand, cores->items[i], sign, &last);
     for (uint32_t i = 0; i < gpus->count; i++)
         gpus_move(core, gpus->items[i], sign);
 }

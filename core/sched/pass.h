@@ -1,13 +1,14 @@
 /* pass.h - one pass over a domain: the parts that its files share
  *
- * pass.c drives; walk.c goes through the queue in order; plan_count.c and plan_node.c know what
- * is free when; easy.c and conservative.c decide. A pass marks what it gives away in the core's
- * derived tables while it thinks and takes every mark back before it returns: the core is
- * unchanged, and apply does it again, for good.
+ * pass.c drives; walk.c goes through the queue in order; plan_count.c, profile.c and place.c know
+ * what is free when and where; easy*.c and conservative*.c decide. A pass marks what it gives away
+ * in the core's derived tables while it thinks and takes every mark back before it returns: the
+ * core is unchanged, and apply does it again, for good.
  *
  * Two ways to know what is free. Where only single cores are asked for in a domain of one
  * partition, the number of free cores says all ("counted"). Else nodes are looked at one by one.
- * For jobs of single cores both give the same starts; a test holds them to that.
+ * For jobs of single cores both give the same starts with EASY and without backfill, and a test
+ * holds them to that; conservative plans pin a job to nodes, where counting does not.
  */
 #ifndef DK_SCHED_PASS_H
 #define DK_SCHED_PASS_H
