@@ -283,8 +283,7 @@ static void resources_back(struct dk_core *core, uint32_t slot)
     dk_domains_ensure(core);
     dk_running_remove(core, slot);
     dk_machine_give(core, dk_demand_of(core, job), &job->cores, &job->gpus);
-    dk_ranges_release(core, &job->cores);
-    dk_ranges_release(core, &job->gpus);
+    job->cores.count = job->gpus.count = 0; /* their memory stays with the slot */
     core->jobs_running--;
     core->version++;
     dk_pass_due(core, dk_job_domain(core, job));

@@ -82,11 +82,9 @@ static void jobs_release(struct dk_core *core)
     for (uint32_t slot = 0; slot < core->job_limit; slot++) {
         struct dk_job *job = dk_job_at(core, slot);
 
-        if (job->state == DK_JOB_UNKNOWN)
-            continue;
         dk_ranges_release(core, &job->cores);
         dk_ranges_release(core, &job->gpus);
-        if (job->array != NULL) {
+        if (job->state != DK_JOB_UNKNOWN && job->array != NULL) {
             dk_alloc_free(core->alloc, job->array->ranges,
                           job->array->range_capacity * sizeof(*job->array->ranges));
             dk_alloc_free(core->alloc, job->array, sizeof(*job->array));

@@ -8,10 +8,13 @@
 uint32_t dk_job_new(struct dk_core *core, int64_t id)
 {
     uint32_t slot = core->job_free;
+    struct dk_ranges cores = { NULL, 0, 0 }, gpus = { NULL, 0, 0 };
     struct dk_job *job;
 
-    if (slot != DK_SLOT_NONE) {
+    if (slot != DK_SLOT_NONE) { /* with the memory that its last job's ranges had */
         core->job_free = dk_job_at(core, slot)->name_next;
+        cores = dk_job_at(core, slot)->cores;
+        gpus = dk_job_at(core, slot)->gpus;
     } else {
         slot = core->job_limit++;
         if (slot / PAGE_JOBS >= core->job_page_count) {
@@ -27,6 +30,8 @@ uint32_t dk_job_new(struct dk_core *core, int64_t id)
     }
     job = dk_job_at(core, slot);
     memset(job, 0, sizeof(*job));
+    job->cores = cores;
+    job->gpus = gpus;
     job->id = id;
     job->task = -1;
     job->eligible = DK_TIME_NONE;
@@ -51,8 +56,7 @@ void dk_job_drop(struct dk_core *core, uint32_t slot)
     dk_intern_drop(&core->texts, job->name);
     dk_intern_drop(&core->texts, job->account);
     core->partitions[job->partition].jobs--;
-    dk_ranges_release(core, &job->cores);
-    dk_ranges_release(core, &job->gpus);
+    job->cores.count = job->gpus.count = 0;
     if (job->array != NULL) {
         dk_alloc_free(core->alloc, job->array->ranges,
                       job->array->range_capacity * sizeof(*job->array->ranges));

@@ -59,10 +59,12 @@ uint32_t dk_node_of_core(const struct dk_core *core, uint32_t core_number)
 
 uint32_t dk_partition_find(const struct dk_core *core, struct dk_text name)
 {
-    uint32_t text;
+    uint32_t text, usual = core->partition_default;
 
-    if (name.size == 0)
-        return core->partition_default;
+    if (name.size == 0 ||
+        (usual != DK_SLOT_NONE &&
+         dk_text_equal(name, dk_intern_text(&core->texts, core->partitions[usual].name))))
+        return usual;
     text = dk_intern_find(&core->texts, name);
     if (text == DK_TABLE_NONE)
         return DK_SLOT_NONE;
