@@ -327,6 +327,11 @@ static void node_registered(struct auditor *auditor, const struct dk_node_regist
         if (event->number != (int32_t)auditor->node_count)
             auditor_complain(auditor, "node number %d follows %u", event->number,
                              auditor->node_count);
+        if (auditor->node_count == NODES_MAX || event->core_first + event->spec.cores > CORES_MAX) {
+            auditor_complain(auditor, "the auditor's books have room for %d nodes and %d cores",
+                             NODES_MAX, CORES_MAX);
+            return;
+        }
         node = &auditor->nodes[auditor->node_count++];
     } else if (node->cores_used > 0 &&
                (node->cores != event->spec.cores || node->core_first != event->core_first ||
