@@ -151,7 +151,9 @@ void dk_core_stats(const struct dk_core *core, struct dk_core_stats *stats)
         stats->nodes += core->nodes[i].cores > 0;
         stats->cores += core->nodes[i].cores;
         stats->gpus += core->nodes[i].gpus;
-        stats->cores_free += core->node_cores_free[i];
+        if (core->node_open[i])
+            stats->cores_free += dk_bitmap_count_range(&core->cores_free, core->nodes[i].core_first,
+                                                       core->nodes[i].cores);
         stats->gpus_free += core->node_gpus_free[i];
     }
     stats->time = core->time;

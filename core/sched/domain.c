@@ -138,10 +138,12 @@ void dk_domain_ranges(const struct dk_core *core, struct dk_domain *domain)
     domain->ranges_stale = false;
 }
 
-void dk_domain_track(const struct dk_core *core, struct dk_domain *domain)
+void dk_domain_track(struct dk_core *core, struct dk_domain *domain)
 {
     if (domain->tracked)
         return;
+    if (core->uniform)
+        dk_nodes_refresh(core);
     dk_bitmap_release(&domain->free_nodes);
     dk_bitmap_extend(&domain->free_nodes, domain->node_count);
     for (uint32_t i = 0; i < domain->node_count; i++)
@@ -185,10 +187,19 @@ static void domains_fill(struct dk_core *core)
     }
 }
 
+static bool machine_uniform(const struct dk_core *core)
+{
+    for (uint32_t i = 0; i < core->node_count; i++)
+        if (!core->node_open[i] || core->node_domain[i] != 0)
+            return false;
+    return core->domain_count == 1;
+}
+
 void dk_domains_rebuild(struct dk_core *core)
 {
     uint32_t *partitions_in;
 
+    dk_nodes_refresh(core);
     domains_release(core);
     core->domains_dirty = false;
     partitions_join(core);
@@ -215,6 +226,7 @@ void dk_domains_rebuild(struct dk_core *core)
     }
     dk_alloc_free(core->alloc, partitions_in, (core->domain_count + 1) * sizeof(*partitions_in));
     core->dirty_late = false;
+    core->uniform = machine_uniform(core);
     core->version++;
     core->ages.count = 0;
     domains_fill(core);

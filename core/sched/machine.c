@@ -195,13 +195,18 @@ static void free_move(struct dk_core *core, uint32_t node, int64_t cores)
 static void cores_move(struct dk_core *core, const struct dk_demand *demand, struct dk_range range,
                        int sign, uint32_t *last)
 {
-    uint32_t segment = segment_of(core, range.first);
+    uint32_t segment;
     bool memory = demand->exclusive || demand->memory_per_node != 0 || demand->memory_per_cpu != 0;
 
     if (sign < 0)
         dk_bitmap_remove_range(&core->cores_free, range.first, range.count);
     else
         dk_bitmap_add_range(&core->cores_free, range.first, range.count);
+    if (core->uniform && !memory && !core->domains[0].tracked) {
+        core->domains[0].cores_free += (uint64_t)((int64_t)sign * range.count);
+        return;
+    }
+    segment = segment_of(core, range.first);
     while (range.count > 0) {
         uint32_t node = core->segments[segment].node;
         uint32_t limit = segment + 1 < core->segment_count ? core->segments[segment + 1].first
@@ -287,13 +292,26 @@ static void node_room(struct dk_core *core, uint32_t count)
     core->node_work_capacity = capacity;
 }
 
+void dk_nodes_refresh(struct dk_core *core)
+{
+    for (uint32_t i = 0; i < core->node_count; i++)
+        core->node_cores_free[i] =
+            core->node_open[i] ? dk_bitmap_count_range(&core->cores_free, core->nodes[i].core_first,
+                                                       core->nodes[i].cores)
+                               : 0;
+}
+
 /* Whether the node takes jobs may have changed. */
 static void node_settle(struct dk_core *core, uint32_t number)
 {
     struct dk_node *node = &core->nodes[number];
-    uint32_t before = core->node_cores_free[number], domain = core->node_domain[number];
+    uint32_t before, domain = core->node_domain[number];
     bool open = node->condition == DK_NODE_CONDITION_UP && !node->lost;
 
+    if (core->uniform)
+        dk_nodes_refresh(core);
+    core->uniform = false; /* until the domains are built again */
+    before = core->node_cores_free[number];
     core->node_open[number] = open;
     core->node_cores_free[number] =
         open ? dk_bitmap_count_range(&core->cores_free, node->core_first, node->cores) : 0;

@@ -241,9 +241,11 @@ struct dk_core {
     struct dk_bitmap gpus_free;
     struct dk_segment *segments;
     uint32_t segment_count, segment_capacity;
-    uint8_t *node_open;         /* takes jobs */
-    uint32_t *node_place;       /* in its domain's `nodes` */
-    uint32_t *node_domain;      /* DK_SLOT_NONE: in no partition */
+    uint8_t *node_open;    /* takes jobs */
+    uint32_t *node_place;  /* in its domain's `nodes` */
+    uint32_t *node_domain; /* DK_SLOT_NONE: in no partition */
+    bool uniform; /* one domain, every node in it and open: a count says all, nodes are not kept up
+                   */
     uint32_t *node_cores_free;  /* 0 for a node that is closed */
     uint32_t *node_memory_free; /* MiB, not held by jobs */
     uint32_t *node_gpus_free;
@@ -343,8 +345,11 @@ void dk_outcome_record(struct dk_core *core, int64_t id, bool good);
 
 uint32_t dk_node_find(const struct dk_core *core, struct dk_text name);
 uint32_t dk_node_of_core(const struct dk_core *core, uint32_t core_number);
+/* node_cores_free of every node, from the bitmap: it rests while the machine is uniform and not
+ * tracked. */
+void dk_nodes_refresh(struct dk_core *core);
 /* From here on the domain knows its nodes with free cores, at a small cost for each change. */
-void dk_domain_track(const struct dk_core *core, struct dk_domain *domain);
+void dk_domain_track(struct dk_core *core, struct dk_domain *domain);
 void dk_domain_ranges(const struct dk_core *core,
                       struct dk_domain *domain); /* makes core_ranges right */
 uint32_t dk_partition_find(const struct dk_core *core, struct dk_text name);

@@ -71,7 +71,7 @@ static size_t frame_position(const uint8_t *bytes, size_t size, uint64_t seq, si
 
 static void a_tail_torn_at_any_byte_is_cut_and_nothing_else(void **state)
 {
-    size_t size, frame_size, at;
+    size_t size, frame_size = 0, at;
     uint8_t *whole, *torn;
     struct dk_log_stat stat;
 
@@ -145,7 +145,7 @@ static void expect_damage(size_t at, uint64_t seq)
 static void a_flipped_bit_anywhere_in_a_middle_batch_is_found_with_file_byte_and_seq(void **state)
 {
     for (int with_page = 0; with_page < 2; with_page++) {
-        size_t size, frame_size, at;
+        size_t size, frame_size = 0, at;
         uint8_t *bytes;
 
         write_log(4, 2, NULL);
@@ -167,7 +167,7 @@ static void a_flipped_bit_anywhere_in_a_middle_batch_is_found_with_file_byte_and
 
 static void a_zeroed_batch_in_the_middle_is_damage_and_not_the_end(void **state)
 {
-    size_t size, frame_size, at;
+    size_t size, frame_size = 0, at;
     uint8_t *bytes;
 
     (void)state;
@@ -184,7 +184,7 @@ static void a_zeroed_batch_in_the_middle_is_damage_and_not_the_end(void **state)
 /* The last batch was acknowledged, as the page knows: a bad checksum there is not a torn write. */
 static void damage_to_an_acknowledged_last_batch_is_not_cut(void **state)
 {
-    size_t size, frame_size, at;
+    size_t size, frame_size = 0, at;
     uint8_t *bytes;
 
     (void)state;
@@ -204,7 +204,7 @@ static void damage_to_an_acknowledged_last_batch_is_not_cut(void **state)
 static void a_group_commit_that_lost_its_first_batch_is_torn_and_not_damaged(void **state)
 {
     struct dk_log *log = must_open(uri, NULL);
-    size_t size, frame_size, at;
+    size_t size, frame_size = 0, at;
     uint8_t *bytes;
 
     (void)state;
