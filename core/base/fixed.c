@@ -1,10 +1,6 @@
 /* fixed.c - see fixed.h */
 #include "base/fixed.h"
 
-#include "base/check.h"
-
-#include <string.h>
-
 /* x is scaled to a mantissa m in [1, 2) with 63 bits behind the point. log2(m): square m; if
  * the square is 2 or more the next digit is 1, and m is halved. */
 uint64_t dk_log2_fixed(uint64_t x)
@@ -32,30 +28,4 @@ uint64_t dk_log10_fixed(uint64_t x)
     uint64_t result = (uint64_t)(((dk_u128)dk_log2_fixed(x) * log10_of_2) >> 64);
 
     return (result + 4) & ~(uint64_t)7; /* so that powers of ten are exact */
-}
-
-void dk_wide_set(struct dk_wide *wide, uint64_t value)
-{
-    memset(wide, 0, sizeof(*wide));
-    wide->words[0] = value;
-}
-
-void dk_wide_multiply(struct dk_wide *wide, uint64_t factor)
-{
-    dk_u128 carry = 0;
-
-    for (int i = 0; i < 8; i++) {
-        carry += (dk_u128)wide->words[i] * factor;
-        wide->words[i] = (uint64_t)carry;
-        carry >>= 64;
-    }
-    DK_CHECK(carry == 0);
-}
-
-int dk_wide_compare(const struct dk_wide *a, const struct dk_wide *b)
-{
-    for (int i = 7; i >= 0; i--)
-        if (a->words[i] != b->words[i])
-            return a->words[i] < b->words[i] ? -1 : 1;
-    return 0;
 }

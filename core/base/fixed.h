@@ -1,8 +1,7 @@
-/* fixed.h - numbers without floating point: 128-bit keys, logarithms, exact comparison of products
+/* fixed.h - numbers without floating point: 128-bit keys, logarithms
  *
- * Everything that a decision depends on is an integer. Where a published formula has a
- * logarithm it is taken in fixed point, to more bits than an IEEE double has; where it
- * has a ratio, the two sides are multiplied out and compared exactly.
+ * Everything that a decision depends on is an integer. Where a published formula has a logarithm
+ * it is taken in fixed point, to more bits than an IEEE double has.
  */
 #ifndef DK_BASE_FIXED_H
 #define DK_BASE_FIXED_H
@@ -21,15 +20,6 @@ __extension__ typedef unsigned __int128 dk_u128;
 uint64_t dk_log2_fixed(uint64_t x);
 uint64_t dk_log10_fixed(uint64_t x);
 
-/* A natural number of 512 bits, little-endian words: room for products of small factors. */
-struct dk_wide {
-    uint64_t words[8];
-};
-
-void dk_wide_set(struct dk_wide *wide, uint64_t value);
-void dk_wide_multiply(struct dk_wide *wide, uint64_t factor); /* must not overflow: checked */
-int dk_wide_compare(const struct dk_wide *a, const struct dk_wide *b); /* -1, 0, 1 */
-
 /* floor(log2(x)), x > 0 */
 static inline int dk_log2_floor(uint64_t x)
 {
@@ -46,7 +36,7 @@ static inline int64_t dk_max(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* a + b, a * b: at the ends of the range instead of past them. Times: INT64_MAX means never. */
+/* a + b: at the ends of the range instead of past them. Times: INT64_MAX means never. */
 static inline int64_t dk_add_saturated(int64_t a, int64_t b)
 {
     int64_t sum;
@@ -54,15 +44,6 @@ static inline int64_t dk_add_saturated(int64_t a, int64_t b)
     if (__builtin_add_overflow(a, b, &sum))
         return b > 0 ? INT64_MAX : INT64_MIN;
     return sum;
-}
-
-static inline int64_t dk_multiply_saturated(int64_t a, int64_t b)
-{
-    int64_t product;
-
-    if (__builtin_mul_overflow(a, b, &product))
-        return (a < 0) == (b < 0) ? INT64_MAX : INT64_MIN;
-    return product;
 }
 
 #endif

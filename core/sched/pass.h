@@ -186,7 +186,6 @@ bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struc
 /* What the picks hold, off `view`. */
 void dk_view_take(const struct dk_core *core, const struct dk_demand *demand, struct dk_view *view,
                   const struct dk_pick *picks, uint32_t count);
-void dk_view_give(const struct dk_core *core, struct dk_view *view, const struct dk_taken *holding);
 struct dk_view dk_view_now(const struct dk_core *core);
 struct dk_view dk_view_copy(struct dk_pass *pass, const struct dk_view *view);
 /* Starts the entry's next task on the picks. */

@@ -250,28 +250,6 @@ void dk_holding_each(const struct dk_core *core, const struct dk_taken *holding,
         }
 }
 
-struct view_giving {
-    const struct dk_core *core;
-    struct dk_view *view;
-};
-
-static void view_visit(void *context, uint32_t node, uint32_t cores, uint32_t memory, uint32_t gpus)
-{
-    struct view_giving *giving = context;
-
-    if (giving->core->node_open[node])
-        giving->view->cores[node] += cores;
-    giving->view->memory[node] += memory;
-    giving->view->gpus[node] += gpus;
-}
-
-void dk_view_give(const struct dk_core *core, struct dk_view *view, const struct dk_taken *holding)
-{
-    struct view_giving giving = { core, view };
-
-    dk_holding_each(core, holding, view_visit, &giving);
-}
-
 /* --- choosing --- */
 
 static uint32_t lesser(uint32_t a, uint32_t b)
