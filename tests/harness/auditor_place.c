@@ -250,13 +250,15 @@ void auditor_give_back(struct auditor *auditor, int64_t id)
 {
     struct audit_job *job = &auditor->jobs[id];
 
-    for (int i = 0; i < CORES_MAX; i++)
-        if (auditor->core_owner[i] == id)
-            auditor->core_owner[i] = 0;
     for (int i = 0; i < GPUS_MAX; i++)
         if (auditor->gpu_owner[i] == id)
             auditor->gpu_owner[i] = 0;
     for (uint32_t i = 0; i < auditor->node_count; i++) {
+        const struct audit_node *node = &auditor->nodes[i];
+
+        for (int64_t k = 0; job->holdings[i].cores > 0 && k < node->cores; k++)
+            if (auditor->core_owner[node->core_first + k] == id)
+                auditor->core_owner[node->core_first + k] = 0;
         auditor->nodes[i].cores_used -= job->holdings[i].cores;
         auditor->nodes[i].gpus_used -= job->holdings[i].gpus;
         auditor->nodes[i].memory_used -= job->holdings[i].memory;
