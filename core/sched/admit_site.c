@@ -73,7 +73,6 @@ static void jobs_gone(struct dk_admission *admission, uint32_t number)
     uint32_t domain = core->node_domain[number];
     struct dk_place place = { 0, 0 };
     const struct dk_entry *entry;
-    struct dk_event *event;
 
     if (domain == DK_SLOT_NONE)
         return;
@@ -81,20 +80,8 @@ static void jobs_gone(struct dk_admission *admission, uint32_t number)
         const struct dk_job *job = dk_job_at(core, entry->slot);
 
         place = dk_place_next(&core->domains[domain].running, place);
-        if (!job_on_node(core, job, number))
-            continue;
-        if ((job->flags & DK_FLAG_REQUEUE) && job->state == DK_JOB_RUNNING) {
-            event = dk_fact(admission, DK_EVENT_JOB_REQUEUED);
-            event->job_requeued.job = job->id;
-            event->job_requeued.hold = false;
-            event->job_requeued.reason = DK_END_STATE_NODE_FAIL;
-            continue;
-        }
-        event = dk_fact(admission, DK_EVENT_JOB_ENDED);
-        memset(&event->job_ended, 0, sizeof(event->job_ended));
-        event->job_ended.job = job->id;
-        event->job_ended.attempt = (int32_t)job->attempt;
-        event->job_ended.state = DK_END_STATE_NODE_FAIL;
+        if (job_on_node(core, job, number))
+            dk_job_lost_node(job, dk_fact(admission, DK_EVENT_JOB_ENDED));
     }
 }
 

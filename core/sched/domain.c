@@ -63,7 +63,7 @@ static void partitions_join(struct dk_core *core)
                 parent[root] = leader;
             }
         }
-        core->node_domain[node] = leader; /* of a partition, for now */
+        core->node_domain[node] = leader; /* of a partition; of a domain below */
     }
     for (uint32_t i = 0; i < count; i++) {
         if (core->partitions[i].name == 0)

@@ -68,6 +68,22 @@ void dk_job_drop(struct dk_core *core, uint32_t slot)
     core->job_free = slot;
 }
 
+void dk_job_lost_node(const struct dk_job *job, struct dk_event *event)
+{
+    if ((job->flags & DK_FLAG_REQUEUE) && job->state == DK_JOB_RUNNING) {
+        event->type = DK_EVENT_JOB_REQUEUED;
+        event->job_requeued.job = job->id;
+        event->job_requeued.hold = false;
+        event->job_requeued.reason = DK_END_STATE_NODE_FAIL;
+        return;
+    }
+    event->type = DK_EVENT_JOB_ENDED;
+    memset(&event->job_ended, 0, sizeof(event->job_ended));
+    event->job_ended.job = job->id;
+    event->job_ended.attempt = (int32_t)job->attempt;
+    event->job_ended.state = DK_END_STATE_NODE_FAIL;
+}
+
 /* --- demands --- */
 
 #define DEMAND_LOGICAL                                                                             \

@@ -259,27 +259,6 @@ int64_t dk_beat_deadline(const struct dk_core *core)
     return silent * 2 > watched_count ? INT64_MAX : first;
 }
 
-/* The job lost one of its nodes. */
-static void job_lost_node(const struct dk_core *core, const struct dk_job *job, int64_t now,
-                          struct dk_events *out)
-{
-    struct dk_event *event;
-
-    if ((job->flags & DK_FLAG_REQUEUE) && job->state == DK_JOB_RUNNING) {
-        event = dk_events_add(out, DK_EVENT_JOB_REQUEUED, now);
-        event->job_requeued.job = job->id;
-        event->job_requeued.hold = false;
-        event->job_requeued.reason = DK_END_STATE_NODE_FAIL;
-        return;
-    }
-    (void)core;
-    event = dk_events_add(out, DK_EVENT_JOB_ENDED, now);
-    memset(&event->job_ended, 0, sizeof(event->job_ended));
-    event->job_ended.job = job->id;
-    event->job_ended.attempt = (int32_t)job->attempt;
-    event->job_ended.state = DK_END_STATE_NODE_FAIL;
-}
-
 static bool job_uses_lost(const struct dk_core *core, const struct dk_job *job, const bool *lost)
 {
     for (uint32_t i = 0; i < job->cores.count; i++) {
@@ -334,7 +313,8 @@ static void nodes_lost(struct dk_core *core, int64_t now, struct dk_events *out)
 
         while ((entry = dk_order_list_at(&core->domains[d].running, place)) != NULL) {
             if (job_uses_lost(core, dk_job_at(core, entry->slot), lost))
-                job_lost_node(core, dk_job_at(core, entry->slot), now, out);
+                dk_job_lost_node(dk_job_at(core, entry->slot),
+                                 dk_events_add(out, DK_EVENT_JOB_ENDED, now));
             place = dk_place_next(&core->domains[d].running, place);
         }
     }

@@ -305,6 +305,8 @@ static inline uint32_t dk_job_slot(const struct dk_core *core, int64_t id)
 
 uint32_t dk_job_new(struct dk_core *core, int64_t id);
 void dk_job_drop(struct dk_core *core, uint32_t slot);
+/* Makes the event what follows for a job whose node is gone: back to the queue, or NODE_FAIL. */
+void dk_job_lost_node(const struct dk_job *job, struct dk_event *event);
 uint32_t dk_demand_hold(struct dk_core *core, const struct dk_demand *wanted);
 void dk_demand_drop(struct dk_core *core, uint32_t demand);
 void dk_demand_from_spec(struct dk_demand *demand, const struct dk_job_spec *spec);

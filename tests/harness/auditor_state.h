@@ -9,7 +9,13 @@
 #include <string.h>
 
 enum { PENDING = 1, RUNNING = 2, ENDING = 3, ENDED = 4 };
-enum { NODES_MAX = 64, CORES_MAX = 131072, GPUS_MAX = 512, PARTITIONS_MAX = 8, DEPENDENCIES_MAX = 4 };
+enum {
+    NODES_MAX = 64,
+    CORES_MAX = 131072,
+    GPUS_MAX = 512,
+    PARTITIONS_MAX = 8,
+    DEPENDENCIES_MAX = 4
+};
 enum { TASKS_MAX = 128, TEXT_MAX = 64 };
 
 struct audit_node {
