@@ -1,6 +1,6 @@
 """Avro schemas as this project uses them: load, make self-contained, canonical form, fingerprint.
 
-A schema file under events/ or requests/ refers to shared types of types/ by full name.
+A schema file under events/, requests/ or orders/ refers to shared types of types/ by full name.
 expand() inlines each at its first use, which makes the text self-contained; everything
 below works on that text, for the current schemas and for those of history/ alike.
 """
@@ -196,7 +196,7 @@ class Schema:
 
 
 class Family:
-    """The events, or the requests: in the order of the catalogue, with their history."""
+    """The events, or the requests, or the orders: in the order of the catalogue, with their history."""
 
     def __init__(self, noun, schemas, history):
         self.noun, self.schemas = noun, schemas
@@ -211,7 +211,7 @@ def read_json(path):
 
 
 class Collection:
-    """A schema folder: types/, events/, requests/, history/ and catalogue.json."""
+    """A schema folder: types/, history/, catalogue.json, and a folder for each list in it (events/)."""
 
     def __init__(self, root):
         self.root = pathlib.Path(root)
@@ -232,8 +232,8 @@ class Collection:
                 raise SchemaError(f"history/{path.name}: was edited, its schema is now "
                                   f"{frozen[-1].label()}")
         self.frozen = frozen
-        self.families = [self._family("event", "events", frozen),
-                         self._family("request", "requests", frozen)]
+        self.families = [self._family(folder[:-1], folder, frozen)
+                         for folder in self.catalogue if folder != "about"]
 
     def _family(self, noun, folder, frozen):
         listed = [row["name"] for row in self.catalogue[folder]]

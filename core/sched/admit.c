@@ -122,6 +122,10 @@ static void admit_one(struct dk_admission *admission)
     case DK_REQUEST_CONFIGURE_POLICY:
         dk_admit_policy(admission);
         return;
+    case DK_REQUEST_APPLY_CONFIGURATION:
+    case DK_REQUEST_SIGNAL_JOB:
+        dk_refuse(admission, DK_REJECT_REASON_OTHER, "this release does not do that yet");
+        return;
     case DK_REQUEST_TYPE_COUNT:
         break;
     }

@@ -279,6 +279,8 @@ enum dk_status dk_core_check(const struct dk_core *core, const struct dk_event *
     case DK_EVENT_CONTROLLER_STOPPED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:
+    case DK_EVENT_CONFIGURATION_APPLIED:
+    case DK_EVENT_JOB_SIGNALLED:
     case DK_EVENT_TYPE_COUNT:
         break;
     }

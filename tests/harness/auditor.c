@@ -441,6 +441,8 @@ static void event_take(struct auditor *auditor, const struct dk_event *event)
     case DK_EVENT_CONTROLLER_STOPPED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:
+    case DK_EVENT_CONFIGURATION_APPLIED:
+    case DK_EVENT_JOB_SIGNALLED:
     case DK_EVENT_TYPE_COUNT:
         break;
     }
