@@ -580,6 +580,8 @@ void dk_admit_end(struct dk_admission *admission)
     event->job_ended.signal = report->signal;
     event->job_ended.has_usage = report->has_usage;
     event->job_ended.usage = report->usage;
+    event->job_ended.started = report->started;
+    event->job_ended.why = report->why;
 }
 
 void dk_admit_step_start(struct dk_admission *admission)

@@ -1,11 +1,12 @@
 /* bench_spawn.c - how long a command takes as a user sees it: start to exit, one after the other
  *
- *     bench_spawn COUNT COMMAND [ARGUMENT]...       "%d" in an argument becomes the number of the run
+ *     bench_spawn COUNT COMMAND [ARGUMENT]...       "%d" in an argument becomes the number of the
+ * run
  *
- * Prints one line: runs, seconds in all, runs a second, and the 50th, 95th percentile and the largest
- * in microseconds. Standard output of the command goes to /dev/null, its errors are seen; a run that fails
- * ends the benchmark with status 1. A shell's loop costs a fork of a large process for each run;
- * posix_spawn does not.
+ * Prints one line: runs, seconds in all, runs a second, and the 50th, 95th percentile and the
+ * largest in microseconds. Standard output of the command goes to /dev/null, its errors are seen; a
+ * run that fails ends the benchmark with status 1. A shell's loop costs a fork of a large process
+ * for each run; posix_spawn does not.
  */
 #include "base/check.h"
 

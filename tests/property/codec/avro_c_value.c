@@ -156,6 +156,19 @@ static bool fill_text(avro_value_t *value, struct dk_text text)
     return good;
 }
 
+static bool fill_bytes(avro_value_t *value, struct dk_text bytes)
+{
+    uint8_t *copy = malloc((size_t)bytes.size + 1); /* Avro C takes no const */
+    bool good = copy != NULL;
+
+    if (good) {
+        memcpy(copy, bytes.data, bytes.size);
+        good = avro_value_set_bytes(value, copy, bytes.size) == 0;
+    }
+    free(copy);
+    return good;
+}
+
 static bool fill_value(avro_value_t *value, const struct dk_shape_field *field, const uint8_t *base)
 {
     uint8_t copy[64];
@@ -179,8 +192,7 @@ static bool fill_value(avro_value_t *value, const struct dk_shape_field *field, 
         return fill_text(value, text);
     case DK_KIND_BYTES:
         memcpy(&text, base, sizeof(text));
-        memcpy(copy, text.data, text.size);
-        return avro_value_set_bytes(value, copy, text.size) == 0;
+        return fill_bytes(value, text);
     case DK_KIND_FIXED:
         memcpy(copy, base, field->size_max);
         return avro_value_set_fixed(value, copy, field->size_max) == 0;
