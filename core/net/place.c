@@ -1,0 +1,122 @@
+/* place.c - where a cluster is (place.h) */
+#define _GNU_SOURCE
+#include "net/place.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SYSTEM_PLACE "/var/lib/docket"
+
+void dk_place_path(const struct dk_place *place, const char *name, char *out)
+{
+    (void)snprintf(out, DK_PLACE_PATH_MAX + 64, "%s/%s", place->dir, name);
+}
+
+/* ~/.local/state/docket; empty: no home. */
+static void own_place(char *out, size_t size)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    const struct passwd *user;
+
+    out[0] = '\0';
+    if (state != NULL && state[0] == '/') {
+        (void)snprintf(out, size, "%s/docket", state);
+        return;
+    }
+    if (home == NULL || home[0] != '/') {
+        user = getpwuid(getuid());
+        home = user != NULL ? user->pw_dir : NULL;
+    }
+    if (home != NULL && home[0] == '/')
+        (void)snprintf(out, size, "%s/.local/state/docket", home);
+}
+
+static bool is_cluster(const char *dir)
+{
+    char path[DK_PLACE_PATH_MAX + 64];
+
+    (void)snprintf(path, sizeof(path), "%s/run/query.sock", dir);
+    return access(path, F_OK) == 0;
+}
+
+static enum dk_status set(struct dk_place *place, const char *dir, struct dk_err *err)
+{
+    char here[DK_PLACE_PATH_MAX];
+    int size;
+
+    if (dir[0] == '/') {
+        size = snprintf(place->dir, sizeof(place->dir), "%s", dir);
+    } else {
+        if (getcwd(here, sizeof(here)) == NULL)
+            return dk_fail(err, DK_IO, "the working directory: %s", strerror(errno));
+        size = snprintf(place->dir, sizeof(place->dir), "%s/%s", here, dir);
+    }
+    if (size < 0 || (size_t)size >= sizeof(place->dir))
+        return dk_fail(err, DK_TOO_LARGE, "the folder's path is longer than %d bytes",
+                       DK_PLACE_PATH_MAX);
+    while (size > 1 && place->dir[size - 1] == '/')
+        place->dir[--size] = '\0';
+    (void)snprintf(place->log_dir, sizeof(place->log_dir), "%s/log", place->dir);
+    (void)snprintf(place->log_uri, sizeof(place->log_uri), "file:%s/log", place->dir);
+    (void)snprintf(place->control, sizeof(place->control), "%s/run/control.sock", place->dir);
+    (void)snprintf(place->query, sizeof(place->query), "%s/run/query.sock", place->dir);
+    return DK_OK;
+}
+
+enum dk_status dk_place_find(struct dk_place *place, const char *dir, bool is_daemon,
+                             struct dk_err *err)
+{
+    char own[DK_PLACE_PATH_MAX];
+
+    if (dir == NULL)
+        dir = getenv("DOCKET_DIR");
+    if (dir != NULL && dir[0] != '\0')
+        return set(place, dir, err);
+    if (getuid() == 0)
+        return set(place, SYSTEM_PLACE, err);
+    own_place(own, sizeof(own));
+    if (own[0] != '\0' && (is_daemon || is_cluster(own)))
+        return set(place, own, err);
+    return set(place, SYSTEM_PLACE, err);
+}
+
+static enum dk_status make_folder(const char *path, mode_t mode, struct dk_err *err)
+{
+    if (mkdir(path, mode) == 0) {
+        (void)chmod(path, mode); /* whatever the umask */
+        return DK_OK;
+    }
+    return errno == EEXIST ? DK_OK : dk_fail(err, DK_IO, "folder '%s': %s", path, strerror(errno));
+}
+
+enum dk_status dk_place_make(const struct dk_place *place, struct dk_err *err)
+{
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } folders[] = { { "log", 0700 },   { "blobs", 0700 }, { "views", 0700 },
+                    { "nodes", 0711 }, { "logs", 0755 },  { "run", 0755 } };
+    char path[DK_PLACE_PATH_MAX + 64];
+    enum dk_status status = DK_OK;
+
+    (void)snprintf(path, sizeof(path), "%s", place->dir);
+    for (char *at = path + 1; status == DK_OK && *at != '\0'; at++) { /* the way there */
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        status = make_folder(path, 0755, err);
+        *at = '/';
+    }
+    if (status == DK_OK)
+        status = make_folder(place->dir, 0755, err);
+    for (size_t i = 0; status == DK_OK && i < sizeof(folders) / sizeof(folders[0]); i++) {
+        dk_place_path(place, folders[i].name, path);
+        status = make_folder(path, folders[i].mode, err);
+    }
+    return status;
+}
