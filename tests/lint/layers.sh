@@ -12,8 +12,12 @@ declare -A may=(
     [core/sched]="event base"
     [core/log]="base"
     [core/batch]="sched event log base"
+    [core/net]="event base"
+    [core/controller]="net batch sched event log base"
     [replay]="batch sched event log base"
-    [cli]="replay batch sched event log base"
+    [projections]="controller net event log base"
+    [nodes]="net event base"
+    [cli]="controller projections nodes net replay batch sched event log base"
 )
 # A header of the outside world, and the only files that may include it.
 declare -A only=(
@@ -21,8 +25,13 @@ declare -A only=(
     [zlib.h]="replay/input.c"
     [openssl/*]="core/base/sha256.c"
     [xxhash.h]="core/sched/hash.*"
+    [microhttpd.h]="core/net/http.c"
+    [jansson.h]="core/net/request_json.c cli/*.c"
+    [rocksdb/*]="projections/store_rocksdb.c"
+    [hwloc.h]="nodes/shape.c nodes/bind.c"
+    [cyaml/*]="cli/*.c"
     [math.h]="replay/*.c"
-    [pthread.h]="core/log/*.c cli/*.c"
+    [pthread.h]="core/log/*.c core/net/*.c core/controller/*.c projections/*.c nodes/*.c cli/*.c"
 )
 # In the pure folders nothing of the system but these.
 pure='^(stdbool|stddef|stdint|string|stdarg|limits|xxhash|nmmintrin)\.h$'

@@ -14,7 +14,7 @@ core/sched/conservative.c clang-analyzer-core.NullDereference
 core/sched/rank.c clang-analyzer-core.DivideZero
 core/sched/apply.c readability-function-size
 cli/print.c clang-analyzer-core.CallAndMessage'
-mapfile -t files < <(find core replay cli -name '*.c' | sort)
+mapfile -t files < <(find core replay projections nodes cli -name '*.c' | sort)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 printf '%s\0' "${files[@]}" | xargs -0 -n 4 -P "$(nproc)" clang-tidy -p "$build" --quiet \
