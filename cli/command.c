@@ -54,22 +54,24 @@ void cli_guess_try(struct cli_guess *guess, const char *name)
 
 /* --- messages --- */
 
+const char *cli_program = "docket";
+
 int cli_usage_error(const struct cli_command *command, const char *format, ...)
 {
     va_list args;
 
-    (void)fprintf(stderr, "docket %s: ", command->name);
+    (void)fprintf(stderr, "%s %s: ", cli_program, command->name);
     va_start(args, format);
     (void)vfprintf(stderr, format, args);
     va_end(args);
-    (void)fprintf(stderr, "\ntry 'docket %s --help'\n", command->name);
+    (void)fprintf(stderr, "\ntry '%s %s --help'\n", cli_program, command->name);
     return CLI_EXIT_USAGE;
 }
 
 int cli_fail(const struct dk_err *err)
 {
     (void)fflush(stdout);
-    (void)fprintf(stderr, "docket: %s\n", err->text);
+    (void)fprintf(stderr, "%s: %s\n", cli_program, err->text);
     if (err->status == DK_CORRUPT)
         (void)fprintf(stderr, "restore the file from a copy, or see 'docket log repair --help'\n");
     return dk_status_exit(err->status);
@@ -90,8 +92,8 @@ int cli_finish(int status)
         return status;
     if (errno == 0 && is_reader_gone())
         return status;
-    (void)fprintf(stderr, "docket: standard output cannot be written%s%s\n", errno ? ": " : "",
-                  errno ? strerror(errno) : "");
+    (void)fprintf(stderr, "%s: standard output cannot be written%s%s\n", cli_program,
+                  errno ? ": " : "", errno ? strerror(errno) : "");
     return status == CLI_EXIT_OK ? CLI_EXIT_WORLD : status;
 }
 
@@ -116,7 +118,7 @@ void cli_print_help(const struct cli_command *command)
 {
     static const struct cli_option help = { .name = "--help", .help = "print this" };
 
-    (void)printf("usage: docket %s%s%s%s\n\n%s\n\noptions:\n", command->name,
+    (void)printf("usage: %s %s%s%s%s\n\n%s\n\noptions:\n", cli_program, command->name,
                  command->options[0].name != NULL ? " [OPTION]..." : "",
                  command->operands[0] ? " " : "", command->operands, command->summary);
     for (const struct cli_option *option = command->options; option->name != NULL; option++)

@@ -59,6 +59,9 @@ struct cli_command {
     int (*run)(const struct cli_command *command, int argc, char **argv);
 };
 
+/* What messages and help call the program: "docket" unless its main says otherwise. */
+extern const char *cli_program;
+
 /* Fills *values from defaults and argv (argc and argv are what follows the command's name) and
  * leaves the operands at the front of argv. CLI_GO_ON; or the exit status when help was printed
  * or the usage is wrong (which has been said by then). */
