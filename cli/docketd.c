@@ -1,0 +1,190 @@
+/* docketd.c - the daemons: `docketd up` and `down` for the whole, one command for each part
+ *
+ * The controller is in this executable; `docketd projector` and `docketd node` run
+ * docketd-projector and docketd-node beside it, so that RocksDB and hwloc are loaded by those alone
+ * who use them. */
+#define _GNU_SOURCE
+#include "cli/docketd.h"
+
+#include "base/check.h"
+#include "controller/controller.h"
+#include "net/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#ifndef DOCKET_VERSION
+#define DOCKET_VERSION "unknown"
+#endif
+
+struct controller_values {
+    const char *dir;
+    int log_format;
+};
+
+const struct cli_option docketd_controller_options[] = {
+    { .name = "--dir",
+      .kind = CLI_TEXT,
+      .argument = "DIR",
+      .offset = offsetof(struct controller_values, dir),
+      .help = "the cluster's folder; else DOCKET_DIR, else the default place" },
+    { .name = "--log-format",
+      .kind = CLI_CHOICE,
+      .argument = DOCKETD_LOG_FORMATS,
+      .offset = offsetof(struct controller_values, log_format),
+      .fallback = "text",
+      .help = "how remarks are written to the standard error" },
+    { 0 },
+};
+
+static int docketd_help(const struct cli_command *command, int argc, char **argv);
+
+static const struct cli_option no_options[] = { { 0 } };
+
+static const struct cli_command commands[] = {
+    { "up", "", 0, 0,
+      "Run a whole cluster on this machine: controller, projector and agents, kept alive.",
+      docketd_up_options, docketd_up },
+    { "down", "", 0, 0, "End a cluster in good order; running jobs go on unless --jobs is given.",
+      docketd_down_options, docketd_down },
+    { "controller", "", 0, 0,
+      "Run the controller alone: requests in, batches into the log, answers out.",
+      docketd_controller_options, docketd_controller },
+    { "help", "", 0, 0, "Print the commands.", no_options, docketd_help },
+};
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void print_commands(FILE *file)
+{
+    (void)fprintf(file, "docketd - docket's daemons\n\nusage: docketd COMMAND [OPTION]...\n\n"
+                        "commands:\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        (void)fprintf(file, "  %-12s %s\n", commands[i].name, commands[i].summary);
+    (void)fprintf(file,
+                  "  %-12s %s\n  %-12s %s\n\n'docketd COMMAND --help' prints the options of a "
+                  "command.\n",
+                  "projector", "Run docketd-projector: answers questions.", "node",
+                  "Run docketd-node: the agent of a node.");
+}
+
+static int docketd_help(const struct cli_command *command, int argc, char **argv)
+{
+    int operands, status = cli_parse(command, argc, argv, NULL, &operands);
+
+    if (status == CLI_GO_ON)
+        print_commands(stdout);
+    return status == CLI_GO_ON ? CLI_EXIT_OK : status;
+}
+
+/* A descriptor that becomes readable by SIGTERM or SIGINT. */
+static int stop_signals(void)
+{
+    sigset_t set;
+    int fd;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    DK_CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    DK_CHECK(fd >= 0);
+    return fd;
+}
+
+int docketd_controller(const struct cli_command *command, int argc, char **argv)
+{
+    struct controller_values values;
+    struct dk_controller_options options = { .version = DOCKET_VERSION };
+    struct dk_place place;
+    struct dk_err err;
+    int operands, exit = cli_parse(command, argc, argv, &values, &operands);
+    enum dk_status status;
+
+    if (exit != CLI_GO_ON)
+        return exit;
+    dk_journal_start("controller", values.log_format == 1);
+    status = dk_place_find(&place, values.dir, true, &err);
+    if (status == DK_OK)
+        status = dk_place_make(&place, &err);
+    options.place = &place;
+    options.stop_fd = stop_signals();
+    if (status == DK_OK)
+        status = dk_controller_run(&options, &err);
+    (void)close(options.stop_fd);
+    if (status == DK_OK)
+        return CLI_EXIT_OK;
+    dk_journal(DK_JOURNAL_ERROR, "%s", err.text);
+    return dk_status_exit(status);
+}
+
+enum dk_status docketd_lock(const struct dk_place *place, int *fd, int *pid, struct dk_err *err)
+{
+    char path[DK_PLACE_PATH_MAX + 64], text[32] = "";
+    ssize_t size;
+
+    *pid = 0;
+    dk_place_path(place, "run/docketd.pid", path);
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (*fd < 0)
+        return dk_fail(err, errno == ENOENT ? DK_NOT_FOUND : DK_IO, "'%s': %s", path,
+                       strerror(errno));
+    if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+        return DK_OK;
+    size = pread(*fd, text, sizeof(text) - 1, 0);
+    *pid = size > 0 ? (int)strtol(text, NULL, 10) : -1;
+    return DK_OK;
+}
+
+/* `docketd projector ...` is `docketd-projector ...`, of the same folder as this executable. */
+static int run_part(const char *part, char **argv)
+{
+    char path[DK_PLACE_PATH_MAX + 64];
+    ssize_t size = readlink("/proc/self/exe", path, DK_PLACE_PATH_MAX);
+
+    if (size > 0) {
+        path[size] = '\0';
+        (void)snprintf(path + size, sizeof(path) - (size_t)size, "-%s", part);
+        argv[0] = path;
+        (void)execv(path, argv);
+    }
+    (void)fprintf(stderr, "docketd: '%s' can't be run: %s\n", path, strerror(errno));
+    return CLI_EXIT_WORLD;
+}
+
+static void stop_on_bug(const char *condition, const char *file, int line)
+{
+    dk_journal(DK_JOURNAL_ERROR, "internal error: %s does not hold (%s:%d); please report it",
+               condition, file, line);
+    _Exit(CLI_EXIT_BUG);
+}
+
+int main(int argc, char **argv)
+{
+    cli_program = "docketd";
+    dk_check_set_hook(stop_on_bug);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_commands(argc < 2 ? stderr : stdout);
+        return cli_finish(argc < 2 ? CLI_EXIT_USAGE : CLI_EXIT_OK);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)printf("docketd %s\n", DOCKET_VERSION);
+        return cli_finish(CLI_EXIT_OK);
+    }
+    if (strcmp(argv[1], "projector") == 0 || strcmp(argv[1], "node") == 0)
+        return run_part(argv[1], argv + 1);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, argv[1]) == 0)
+            return cli_finish(commands[i].run(&commands[i], argc - 2, argv + 2));
+    }
+    (void)fprintf(stderr, "docketd: unknown command '%s'\ntry 'docketd help'\n", argv[1]);
+    return CLI_EXIT_USAGE;
+}
