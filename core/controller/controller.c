@@ -6,6 +6,7 @@
 #include "controller/controller.h"
 
 #include "base/check.h"
+#include "base/json.h"
 #include "controller/follower.h"
 #include "controller/intake.h"
 #include "controller/stamp.h"
@@ -51,24 +52,6 @@ struct controller {
 };
 
 /* --- answers --- */
-
-static void add_text_json(struct dk_buf *out, struct dk_text text)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (uint32_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        char escaped[6] = { '\\', 'u', '0', '0', digits[c >> 4], digits[c & 15] };
-
-        if (c == '"' || c == '\\') {
-            escaped[1] = (char)c;
-            (void)dk_buf_add(out, escaped, 2);
-        } else {
-            (void)dk_buf_add(out, c < 0x20 ? escaped : (const char *)&text.data[i],
-                             c < 0x20 ? 6 : 1);
-        }
-    }
-}
 
 static int64_t job_of(const struct dk_event *event)
 {
@@ -149,11 +132,11 @@ static void add_result(struct controller *controller, struct dk_call *call,
         return;
     }
     (void)snprintf(
-        head, sizeof(head), "{\"result\":\"rejected\",\"seq\":%lld,\"reason\":\"%s\",\"detail\":\"",
+        head, sizeof(head), "{\"result\":\"rejected\",\"seq\":%lld,\"reason\":\"%s\",\"detail\":",
         (long long)outcome->meta.seq, dk_reject_reason_name(outcome->request_rejected.reason));
     (void)dk_buf_add_text(out, head);
-    add_text_json(out, outcome->request_rejected.detail);
-    (void)dk_buf_add_text(out, "\"}");
+    (void)dk_json_text(out, outcome->request_rejected.detail);
+    (void)dk_buf_add_text(out, "}");
 }
 
 static void answer(struct controller *controller, struct dk_call *call)

@@ -1,85 +1,13 @@
 /* print.c - an event or request as one line of JSON, by walking its shape
  *
  * Integers are printed exactly, bytes as hexadecimal digits, enums as their symbols, an
- * absent field as null. Texts are UTF-8 already (decode and encode both hold that); only
- * the quote, the backslash and control characters are escaped.
+ * absent field as null (base/json.h).
  */
-#include "base/buf.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "event/event.h"
 #include "event/request.h"
 #include "event/shape.h"
-
-static const char hex_digits[] = "0123456789abcdef";
-
-static bool print_integer(struct dk_buf *out, int64_t value)
-{
-    char digits[20];
-    size_t at = sizeof(digits);
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (value < 0)
-        digits[--at] = '-';
-    return dk_buf_add(out, digits + at, sizeof(digits) - at);
-}
-
-static bool print_hex(struct dk_buf *out, const uint8_t *bytes, size_t size)
-{
-    size_t i;
-    uint8_t *at = dk_buf_room(out, 2 * size + 2);
-
-    if (at == NULL)
-        return false;
-    *at++ = '"';
-    for (i = 0; i < size; i++) {
-        *at++ = (uint8_t)hex_digits[bytes[i] >> 4];
-        *at++ = (uint8_t)hex_digits[bytes[i] & 15];
-    }
-    *at = '"';
-    out->size += 2 * size + 2;
-    return true;
-}
-
-static bool print_escape(struct dk_buf *out, uint8_t c)
-{
-    char escape[6] = { '\\', 'u', '0', '0', hex_digits[c >> 4], hex_digits[c & 15] };
-
-    switch (c) {
-    case '"':
-    case '\\':
-        escape[1] = (char)c;
-        return dk_buf_add(out, escape, 2);
-    case '\n':
-        return dk_buf_add(out, "\\n", 2);
-    case '\t':
-        return dk_buf_add(out, "\\t", 2);
-    default:
-        return dk_buf_add(out, escape, sizeof(escape));
-    }
-}
-
-static bool print_text(struct dk_buf *out, struct dk_text text)
-{
-    uint32_t i, from = 0;
-
-    if (!dk_buf_add(out, "\"", 1))
-        return false;
-    for (i = 0; i < text.size; i++) {
-        uint8_t c = (uint8_t)text.data[i];
-
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F)
-            continue;
-        if (!dk_buf_add(out, text.data + from, i - from) || !print_escape(out, c))
-            return false;
-        from = i + 1;
-    }
-    return (text.size == from || dk_buf_add(out, text.data + from, text.size - from)) &&
-           dk_buf_add(out, "\"", 1);
-}
 
 static bool print_fields(struct dk_buf *out, const struct dk_shape *shape, const uint8_t *base,
                          bool first);
@@ -105,22 +33,22 @@ static bool print_value(struct dk_buf *out, const struct dk_shape_field *field,
         return dk_buf_add_text(out, flag ? "true" : "false");
     case DK_KIND_INT:
         memcpy(&narrow, value, sizeof(narrow));
-        return print_integer(out, narrow);
+        return dk_json_integer(out, narrow);
     case DK_KIND_LONG:
         memcpy(&wide, value, sizeof(wide));
-        return print_integer(out, wide);
+        return dk_json_integer(out, wide);
     case DK_KIND_TEXT:
         memcpy(&text, value, sizeof(text));
-        return print_text(out, text);
+        return dk_json_text(out, text);
     case DK_KIND_BYTES:
         memcpy(&bytes, value, sizeof(bytes));
-        return print_hex(out, bytes.data, bytes.size);
+        return dk_json_hex(out, bytes.data, bytes.size);
     case DK_KIND_FIXED:
-        return print_hex(out, value, field->size_max);
+        return dk_json_hex(out, value, field->size_max);
     case DK_KIND_ENUM:
         memcpy(&narrow, value, sizeof(narrow));
         if (narrow < 0 || (uint32_t)narrow >= field->size_max)
-            return print_integer(out, narrow);
+            return dk_json_integer(out, narrow);
         return dk_buf_add(out, "\"", 1) && dk_buf_add_text(out, field->names[narrow]) &&
                dk_buf_add(out, "\"", 1);
     case DK_KIND_RECORD:

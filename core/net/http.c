@@ -10,6 +10,7 @@
 #include "net/http.h"
 
 #include "base/check.h"
+#include "base/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,21 +101,6 @@ void dk_http_answer(struct dk_http_exchange *exchange, int status, const char *t
     answer_with(exchange, (unsigned)status, response);
 }
 
-/* `text` as the inside of a JSON string. */
-static void add_json_text(struct dk_buf *out, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        char escaped[8];
-
-        if (c == '"' || c == '\\' || c < 0x20)
-            (void)snprintf(escaped, sizeof(escaped), c < 0x20 ? "\\u%04x" : "\\%c", c);
-        else
-            (void)snprintf(escaped, sizeof(escaped), "%c", c);
-        (void)dk_buf_add_text(out, escaped);
-    }
-}
-
 void dk_http_fail(struct dk_http_exchange *exchange, int status, const char *reason,
                   const char *format, ...)
 {
@@ -126,11 +112,11 @@ void dk_http_fail(struct dk_http_exchange *exchange, int status, const char *rea
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     dk_buf_init(&body, &dk_heap, ANSWER_MAX);
-    (void)dk_buf_add_text(&body, "{\"error\":{\"reason\":\"");
-    add_json_text(&body, reason);
-    (void)dk_buf_add_text(&body, "\",\"detail\":\"");
-    add_json_text(&body, text);
-    (void)dk_buf_add_text(&body, "\"}}\n");
+    (void)dk_buf_add_text(&body, "{\"error\":{\"reason\":");
+    (void)dk_json_text(&body, dk_text_of(reason));
+    (void)dk_buf_add_text(&body, ",\"detail\":");
+    (void)dk_json_text(&body, dk_text_of(text));
+    (void)dk_buf_add_text(&body, "}}\n");
     dk_http_answer(exchange, status, "application/json", 0, &body);
 }
 
