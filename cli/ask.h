@@ -9,7 +9,8 @@
  * projector is a few milliseconds behind at most.
  *
  * All functions return DK_OK or fill *err with what was wrong, where, and what would be right;
- * cli_fail prints it. DK_NOT_FOUND with the folder's name: no cluster runs there.
+ * cli_fail prints it. DK_NOT_FOUND with the folder's name: no cluster runs there. A projector that
+ * is being started again is waited for, 5 s at most.
  */
 #ifndef DK_CLI_ASK_H
 #define DK_CLI_ASK_H
@@ -27,6 +28,9 @@ struct dk_session {
     struct dk_client *query, *control; /* NULL until needed */
     int64_t seq;                       /* answers have to be of this seq or later */
     int timeout_ms;                    /* for one call; the default is 30,000 */
+    /* Told once when a call has been waiting for a second for a process that is away or busy: why,
+     * and for how many seconds it will be tried again. NULL: nobody is told. */
+    void (*remark)(const char *why, int seconds);
 };
 
 /* `dir` is what --dir said, NULL for nothing. Connects nowhere yet. */
@@ -38,6 +42,7 @@ void dk_session_close(struct dk_session *session);
 /* A target under construction: "/v1/jobs?user=anna&state=all". */
 struct dk_question {
     struct dk_buf target;
+    bool has_parameters, has_seq, is_full;
 };
 void dk_question_init(struct dk_question *question, const char *path); /* "/v1/jobs" */
 void dk_question_add(struct dk_question *question, const char *name, const char *value);
@@ -48,6 +53,7 @@ void dk_question_release(struct dk_question *question);
 struct dk_rows {
     struct dk_buf text;
     char **cells;
+    size_t cells_size;
     uint32_t columns, rows;
     int64_t seq; /* the answer is of this seq */
 };
