@@ -1,6 +1,7 @@
 /* docket.c - the client: finds the command and runs it */
 #include "base/check.h"
 #include "cli/commands.h"
+#include "cli/slurm/slurm.h"
 #include "sched/core.h"
 
 #include <signal.h>
@@ -160,12 +161,15 @@ static void stop_on_bug(const char *condition, const char *file, int line)
 
 int main(int argc, char **argv)
 {
+    slurm_command *slurm = argc > 0 ? slurm_find(argv[0]) : NULL;
     const struct cli_command *command;
     int words = 0;
 
     dk_check_set_hook(stop_on_bug);
     (void)signal(SIGPIPE,
                  SIG_IGN); /* a reader that left shows as EPIPE; cli_finish keeps quiet of it */
+    if (slurm != NULL)
+        return cli_finish(slurm(argc, argv));
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_commands();
         return cli_finish(argc < 2 ? CLI_EXIT_USAGE : CLI_EXIT_OK);
