@@ -159,9 +159,9 @@ static void read_error(const struct dk_buf *body, char reason[32], char *detail,
         }
         for (dk_json_enter(&json, '{'); dk_json_key(&json, key, sizeof(key));) {
             if (strcmp(key, "reason") == 0)
-                dk_json_text(&json, reason, 32);
+                dk_json_take_text(&json, reason, 32);
             else if (strcmp(key, "detail") == 0)
-                dk_json_text(&json, detail, detail_size);
+                dk_json_take_text(&json, detail, detail_size);
             else
                 dk_json_skip(&json);
         }
@@ -428,15 +428,15 @@ static void read_outcome(struct dk_json *json, struct dk_outcome *outcome)
     memset(outcome, 0, sizeof(*outcome));
     for (dk_json_enter(json, '{'); dk_json_key(json, key, sizeof(key));) {
         if (strcmp(key, "result") == 0)
-            dk_json_text(json, result, sizeof(result));
+            dk_json_take_text(json, result, sizeof(result));
         else if (strcmp(key, "seq") == 0)
-            outcome->seq = dk_json_number(json);
+            outcome->seq = dk_json_take_number(json);
         else if (strcmp(key, "job") == 0)
-            outcome->job = dk_json_number(json);
+            outcome->job = dk_json_take_number(json);
         else if (strcmp(key, "reason") == 0)
-            dk_json_text(json, outcome->reason, sizeof(outcome->reason));
+            dk_json_take_text(json, outcome->reason, sizeof(outcome->reason));
         else if (strcmp(key, "detail") == 0)
-            dk_json_text(json, outcome->detail, sizeof(outcome->detail));
+            dk_json_take_text(json, outcome->detail, sizeof(outcome->detail));
         else
             dk_json_skip(json);
     }
@@ -460,7 +460,7 @@ static enum dk_status read_outcomes(struct dk_session *session, const struct dk_
         int64_t seq;
 
         if (strcmp(key, "seq") == 0) {
-            seq = dk_json_number(&json);
+            seq = dk_json_take_number(&json);
             if (seq > session->seq)
                 session->seq = seq;
         } else if (strcmp(key, "results") == 0) {

@@ -1,31 +1,10 @@
 /* cmd_generate.c - docket generate */
-#include "cli/commands.h"
+#include "cli/replay_commands.h"
 #include "replay/lublin.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-struct generate_options {
-    int64_t jobs, procs, seed, load;
-    int estimates;
-    const char *output;
-};
-
-#define AT(field) offsetof(struct generate_options, field)
-
-const struct cli_option cli_generate_options[] = {
-    { "--jobs", CLI_NUMBER, "N", AT(jobs), "10000", 1, 100000000, "how many jobs" },
-    { "--procs", CLI_NUMBER, "N", AT(procs), "256", 1, INT32_MAX, "processors of the machine" },
-    { "--seed", CLI_NUMBER, "N", AT(seed), "1", 0, INT64_MAX,
-      "the same seed gives the same trace on every machine" },
-    { "--load", CLI_NUMBER, "PERCENT", AT(load), NULL, 1, 10000,
-      "stretch the distances between jobs to this offered load; without: as the model has them" },
-    { "--estimates", CLI_CHOICE, "factor|exact", AT(estimates), "factor", 0, 0,
-      "requested times: 1 to 5 times the run time, rounded up to usual values; or the run time" },
-    { "--output", CLI_TEXT, "FILE", AT(output), "-", 0, 0, "where to write; - is standard output" },
-    { 0 },
-};
 
 static int write_trace(const struct dk_trace *trace, const struct generate_options *options)
 {

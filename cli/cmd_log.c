@@ -1,7 +1,7 @@
 /* cmd_log.c - docket log cat and docket log stat: readers that need no core */
 #include "base/buf.h"
-#include "cli/commands.h"
 #include "cli/print.h"
+#include "cli/replay_commands.h"
 #include "event/event.h"
 #include "log/log.h"
 
@@ -9,34 +9,6 @@
 #include <string.h>
 
 enum { LINE_SIZE_MAX = 1 << 28 };
-
-struct cat_options {
-    int64_t from, to;
-    const char *type;
-    bool skip_gaps;
-};
-
-#define CAT(field) offsetof(struct cat_options, field)
-
-const struct cli_option cli_log_cat_options[] = {
-    { "--from", CLI_NUMBER, "SEQ", CAT(from), "1", 1, INT64_MAX, "first event" },
-    { "--to", CLI_NUMBER, "SEQ", CAT(to), NULL, 1, INT64_MAX, "last event; without: to the end" },
-    { "--type", CLI_TEXT, "TYPE", CAT(type), NULL, 0, 0,
-      "only events of this type, e.g. JobPlaced" },
-    { "--skip-gaps", CLI_FLAG, NULL, CAT(skip_gaps), NULL, 0, 0,
-      "go on over gaps that an operator has made by a repair, and say which" },
-    { 0 },
-};
-
-struct stat_options {
-    bool json;
-};
-
-const struct cli_option cli_log_stat_options[] = {
-    { "--json", CLI_FLAG, NULL, offsetof(struct stat_options, json), NULL, 0, 0,
-      "one JSON object" },
-    { 0 },
-};
 
 /* The type of that name, 0 when there is none. */
 static int find_type(const char *name, struct cli_guess *guess)

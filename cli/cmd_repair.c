@@ -4,24 +4,10 @@
  * stop, and why; the damaged file is kept under another name, and the seqs lost with it are a gap
  * for ever, which every later reader reports. What was decided by the lost events cannot be folded
  * or audited any more: after a gap a core goes on from a snapshot taken behind it. */
-#include "cli/commands.h"
+#include "cli/replay_commands.h"
 #include "log/log.h"
 
 #include <stdio.h>
-
-struct repair_options {
-    int64_t seq;
-    const char *why;
-};
-
-#define REPAIR(field) offsetof(struct repair_options, field)
-
-const struct cli_option cli_log_repair_options[] = {
-    { "--seq", CLI_NUMBER, "SEQ", REPAIR(seq), NULL, 1, INT64_MAX,
-      "where a reader stops, as its message says; required" },
-    { "--why", CLI_TEXT, "TEXT", REPAIR(why), NULL, 0, 0, "the reason, kept in the log; required" },
-    { 0 },
-};
 
 int cli_log_repair(const struct cli_command *command, int argc, char **argv)
 {

@@ -1,7 +1,7 @@
 /* cmd_replay.c - docket replay: one policy in full, or several side by side */
 #include "base/check.h"
-#include "cli/commands.h"
 #include "cli/print.h"
+#include "cli/replay_commands.h"
 #include "cli/report.h"
 #include "cli/runs.h"
 
@@ -10,55 +10,6 @@
 #include <string.h>
 
 enum { RUNS_MAX = 64 };
-
-struct replay_options {
-    int policy, backfill, processors, estimates;
-    int64_t depth, procs, nodes, cores_per_node, memory_per_node, gpus_per_node, jobs_parallel;
-    int64_t age_max, weight_age, weight_size, weight_partition;
-    bool run_over, json;
-    const char *compare, *log, *starts;
-};
-
-#define AT(field) offsetof(struct replay_options, field)
-
-const struct cli_option cli_replay_options[] = {
-    { "--policy", CLI_CHOICE, CLI_POLICIES, AT(policy), "fcfs", 0, 0, "order of the queue" },
-    { "--backfill", CLI_CHOICE, CLI_BACKFILLS, AT(backfill), "easy", 0, 0,
-      "how jobs pass the first that does not fit" },
-    { "--depth", CLI_NUMBER, "JOBS", AT(depth), "0", 0, INT32_MAX,
-      "most candidates a pass examines behind the first blocked job; 0: all" },
-    { "--compare", CLI_TEXT, "LIST", AT(compare), NULL, 0, 0,
-      "several policies side by side: POLICY or POLICY:BACKFILL, joined by commas" },
-    { "--jobs-parallel", CLI_NUMBER, "N", AT(jobs_parallel), "0", 0, 256,
-      "how many of --compare run at once; 0: as many as there are processors" },
-    { "--procs", CLI_NUMBER, "N", AT(procs), NULL, 1, INT32_MAX,
-      "processors of the machine; without: the trace's MaxProcs, else MaxNodes" },
-    { "--nodes", CLI_NUMBER, "N", AT(nodes), NULL, 1, 1 << 24, "nodes, with --cores-per-node" },
-    { "--cores-per-node", CLI_NUMBER, "N", AT(cores_per_node), NULL, 1, 1 << 20,
-      "cores of each node" },
-    { "--memory-per-node", CLI_NUMBER, "MIB", AT(memory_per_node), NULL, 1, INT64_C(1) << 40,
-      "memory of each node; makes the trace's memory requests count" },
-    { "--gpus-per-node", CLI_NUMBER, "N", AT(gpus_per_node), NULL, 0, 1 << 16,
-      "GPUs of each node" },
-    { "--run-over", CLI_FLAG, NULL, AT(run_over), NULL, 0, 0,
-      "jobs run as long as recorded; without: they are ended at their requested time" },
-    { "--processors", CLI_CHOICE, "requested|allocated", AT(processors), "requested", 0, 0,
-      "the size of a job: the field that is looked at first" },
-    { "--estimates", CLI_CHOICE, "requested|exact", AT(estimates), "requested", 0, 0,
-      "the length a job is planned with; exact: its run time" },
-    { "--age-max", CLI_NUMBER, "SECONDS", AT(age_max), "604800", 1, INT64_C(1) << 32,
-      "multifactor: the age at which the age factor is 1" },
-    { "--weight-age", CLI_NUMBER, "N", AT(weight_age), "1000", 0, 1000000, "multifactor" },
-    { "--weight-size", CLI_NUMBER, "N", AT(weight_size), "1000", 0, 1000000, "multifactor" },
-    { "--weight-partition", CLI_NUMBER, "N", AT(weight_partition), "1000", 0, 1000000,
-      "multifactor" },
-    { "--starts", CLI_TEXT, "FILE", AT(starts), NULL, 0, 0,
-      "write job,start,end of each job, in whole seconds of the trace; - is standard output" },
-    { "--log", CLI_TEXT, "URI", AT(log), NULL, 0, 0,
-      "write a log into file:DIR, which must be new" },
-    { "--json", CLI_FLAG, NULL, AT(json), NULL, 0, 0, "one JSON object, times in seconds" },
-    { 0 },
-};
 
 /* --- what to run --- */
 

@@ -5,21 +5,11 @@
  * and compares every decision byte for byte. The first difference ends it with status 5. */
 #include "base/check.h"
 #include "batch/batch.h"
-#include "cli/commands.h"
 #include "cli/print.h"
+#include "cli/replay_commands.h"
 
 #include <stdio.h>
 #include <time.h>
-
-struct verify_options {
-    bool json;
-};
-
-const struct cli_option cli_verify_options[] = {
-    { "--json", CLI_FLAG, NULL, offsetof(struct verify_options, json), NULL, 0, 0,
-      "one JSON object" },
-    { 0 },
-};
 
 static double now_s(void)
 {

@@ -210,7 +210,7 @@ static void take_scalar(struct dk_json *json, struct out *out)
         take_word(json, out);
 }
 
-void dk_json_text(struct dk_json *json, char *text, size_t size)
+void dk_json_take_text(struct dk_json *json, char *text, size_t size)
 {
     struct out out = { .room = text, .size = size };
 
@@ -226,11 +226,11 @@ bool dk_json_add_text(struct dk_json *json, struct dk_buf *buf)
     return !out.full && !json->bad;
 }
 
-int64_t dk_json_number(struct dk_json *json)
+int64_t dk_json_take_number(struct dk_json *json)
 {
     char text[48];
 
-    dk_json_text(json, text, sizeof(text));
+    dk_json_take_text(json, text, sizeof(text));
     return text[0] == 't' ? 1 : strtoll(text, NULL, 10);
 }
 

@@ -7,7 +7,7 @@
  *     dk_json_begin(&json, data, size);
  *     for (dk_json_enter(&json, '{'); dk_json_key(&json, key, sizeof(key));)
  *         if (strcmp(key, "seq") == 0)
- *             seq = dk_json_number(&json);
+ *             seq = dk_json_take_number(&json);
  *         else
  *             dk_json_skip(&json);
  *     if (json.bad) ...
@@ -42,10 +42,10 @@ bool dk_json_key(struct dk_json *json, char *key, size_t size);
 bool dk_json_item(struct dk_json *json); /* the same in an array */
 
 /* Whole numbers; a fraction is cut off. null, true, false, and a text that is a number count. */
-int64_t dk_json_number(struct dk_json *json);
+int64_t dk_json_take_number(struct dk_json *json);
 
 /* A text decoded, or any other scalar as it is written (null: empty); cut to `size`, and ended. */
-void dk_json_text(struct dk_json *json, char *out, size_t size);
+void dk_json_take_text(struct dk_json *json, char *out, size_t size);
 bool dk_json_add_text(struct dk_json *json, struct dk_buf *out); /* not cut; no NUL at its end */
 
 /* Over any value; the span that it had is *from to json->at when `from` is not NULL. */

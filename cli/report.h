@@ -2,11 +2,8 @@
 #ifndef DK_CLI_REPORT_H
 #define DK_CLI_REPORT_H
 
+#include "cli/replay_commands.h"
 #include "cli/runs.h"
-
-/* In the order of enum dk_policy and enum dk_backfill. */
-#define CLI_POLICIES "fcfs|sjf|wfp3|unicep|f1|multifactor"
-#define CLI_BACKFILLS "none|easy|conservative|conservative-keep"
 
 struct cli_report {
     const char *name; /* the trace's path */

@@ -28,12 +28,12 @@ static void an_object_is_read_name_by_name(void **state)
     assert_true(dk_json_enter(&json, '{'));
     assert_true(dk_json_key(&json, key, sizeof(key)));
     assert_string_equal(key, "seq");
-    assert_int_equal(dk_json_number(&json), 17);
+    assert_int_equal(dk_json_take_number(&json), 17);
     assert_true(dk_json_key(&json, key, sizeof(key)));
     dk_json_skip(&json);
     assert_true(dk_json_key(&json, key, sizeof(key)));
     assert_string_equal(key, "name");
-    dk_json_text(&json, text, sizeof(text));
+    dk_json_take_text(&json, text, sizeof(text));
     assert_string_equal(text, "x");
     assert_false(dk_json_key(&json, key, sizeof(key)));
     assert_false(json.bad);
@@ -53,7 +53,7 @@ static void arrays_may_be_empty_and_nested(void **state)
         }
         assert_true(dk_json_enter(&json, '['));
         while (dk_json_item(&json))
-            sum += dk_json_number(&json);
+            sum += dk_json_take_number(&json);
     }
     assert_false(json.bad);
     assert_int_equal(sum, 3);
@@ -65,7 +65,7 @@ static void escapes_become_characters(void **state)
     char text[64];
 
     (void)state;
-    dk_json_text(&json, text, sizeof(text));
+    dk_json_take_text(&json, text, sizeof(text));
     assert_false(json.bad);
     assert_string_equal(text, "a\"\\/\b\f\n\r\t\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z");
 }
@@ -77,10 +77,10 @@ static void a_text_is_cut_to_its_room_and_the_reader_goes_on_behind_it(void **st
 
     (void)state;
     assert_true(dk_json_enter(&json, '[') && dk_json_item(&json));
-    dk_json_text(&json, text, sizeof(text));
+    dk_json_take_text(&json, text, sizeof(text));
     assert_true(strlen(text) < sizeof(text));
     assert_true(dk_json_item(&json));
-    assert_int_equal(dk_json_number(&json), 5);
+    assert_int_equal(dk_json_take_number(&json), 5);
 }
 
 static void words_and_numbers_are_scalars_too(void **state)
@@ -92,7 +92,7 @@ static void words_and_numbers_are_scalars_too(void **state)
     assert_true(dk_json_enter(&json, '['));
     for (int i = 0; i < 6; i++) {
         assert_true(dk_json_item(&json));
-        assert_int_equal(dk_json_number(&json), expected[i]);
+        assert_int_equal(dk_json_take_number(&json), expected[i]);
     }
     assert_false(dk_json_item(&json));
     assert_false(json.bad);

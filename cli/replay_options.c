@@ -1,0 +1,94 @@
+/* replay_options.c - the options of replay_commands.h */
+#include "cli/replay_commands.h"
+
+#define REPLAY_AT(field) offsetof(struct replay_options, field)
+
+const struct cli_option cli_replay_options[] = {
+    { "--policy", CLI_CHOICE, CLI_POLICIES, REPLAY_AT(policy), "fcfs", 0, 0, "order of the queue" },
+    { "--backfill", CLI_CHOICE, CLI_BACKFILLS, REPLAY_AT(backfill), "easy", 0, 0,
+      "how jobs pass the first that does not fit" },
+    { "--depth", CLI_NUMBER, "JOBS", REPLAY_AT(depth), "0", 0, INT32_MAX,
+      "most candidates a pass examines behind the first blocked job; 0: all" },
+    { "--compare", CLI_TEXT, "LIST", REPLAY_AT(compare), NULL, 0, 0,
+      "several policies side by side: POLICY or POLICY:BACKFILL, joined by commas" },
+    { "--jobs-parallel", CLI_NUMBER, "N", REPLAY_AT(jobs_parallel), "0", 0, 256,
+      "how many of --compare run at once; 0: as many as there are processors" },
+    { "--procs", CLI_NUMBER, "N", REPLAY_AT(procs), NULL, 1, INT32_MAX,
+      "processors of the machine; without: the trace's MaxProcs, else MaxNodes" },
+    { "--nodes", CLI_NUMBER, "N", REPLAY_AT(nodes), NULL, 1, 1 << 24,
+      "nodes, with --cores-per-node" },
+    { "--cores-per-node", CLI_NUMBER, "N", REPLAY_AT(cores_per_node), NULL, 1, 1 << 20,
+      "cores of each node" },
+    { "--memory-per-node", CLI_NUMBER, "MIB", REPLAY_AT(memory_per_node), NULL, 1, INT64_C(1) << 40,
+      "memory of each node; makes the trace's memory requests count" },
+    { "--gpus-per-node", CLI_NUMBER, "N", REPLAY_AT(gpus_per_node), NULL, 0, 1 << 16,
+      "GPUs of each node" },
+    { "--run-over", CLI_FLAG, NULL, REPLAY_AT(run_over), NULL, 0, 0,
+      "jobs run as long as recorded; without: they are ended at their requested time" },
+    { "--processors", CLI_CHOICE, "requested|allocated", REPLAY_AT(processors), "requested", 0, 0,
+      "the size of a job: the field that is looked at first" },
+    { "--estimates", CLI_CHOICE, "requested|exact", REPLAY_AT(estimates), "requested", 0, 0,
+      "the length a job is planned with; exact: its run time" },
+    { "--age-max", CLI_NUMBER, "SECONDS", REPLAY_AT(age_max), "604800", 1, INT64_C(1) << 32,
+      "multifactor: the age at which the age factor is 1" },
+    { "--weight-age", CLI_NUMBER, "N", REPLAY_AT(weight_age), "1000", 0, 1000000, "multifactor" },
+    { "--weight-size", CLI_NUMBER, "N", REPLAY_AT(weight_size), "1000", 0, 1000000, "multifactor" },
+    { "--weight-partition", CLI_NUMBER, "N", REPLAY_AT(weight_partition), "1000", 0, 1000000,
+      "multifactor" },
+    { "--starts", CLI_TEXT, "FILE", REPLAY_AT(starts), NULL, 0, 0,
+      "write job,start,end of each job, in whole seconds of the trace; - is standard output" },
+    { "--log", CLI_TEXT, "URI", REPLAY_AT(log), NULL, 0, 0,
+      "write a log into file:DIR, which must be new" },
+    { "--json", CLI_FLAG, NULL, REPLAY_AT(json), NULL, 0, 0, "one JSON object, times in seconds" },
+    { 0 },
+};
+
+#define GENERATE_AT(field) offsetof(struct generate_options, field)
+
+const struct cli_option cli_generate_options[] = {
+    { "--jobs", CLI_NUMBER, "N", GENERATE_AT(jobs), "10000", 1, 100000000, "how many jobs" },
+    { "--procs", CLI_NUMBER, "N", GENERATE_AT(procs), "256", 1, INT32_MAX,
+      "processors of the machine" },
+    { "--seed", CLI_NUMBER, "N", GENERATE_AT(seed), "1", 0, INT64_MAX,
+      "the same seed gives the same trace on every machine" },
+    { "--load", CLI_NUMBER, "PERCENT", GENERATE_AT(load), NULL, 1, 10000,
+      "stretch the distances between jobs to this offered load; without: as the model has them" },
+    { "--estimates", CLI_CHOICE, "factor|exact", GENERATE_AT(estimates), "factor", 0, 0,
+      "requested times: 1 to 5 times the run time, rounded up to usual values; or the run time" },
+    { "--output", CLI_TEXT, "FILE", GENERATE_AT(output), "-", 0, 0,
+      "where to write; - is standard output" },
+    { 0 },
+};
+
+#define CAT(field) offsetof(struct cat_options, field)
+
+const struct cli_option cli_log_cat_options[] = {
+    { "--from", CLI_NUMBER, "SEQ", CAT(from), "1", 1, INT64_MAX, "first event" },
+    { "--to", CLI_NUMBER, "SEQ", CAT(to), NULL, 1, INT64_MAX, "last event; without: to the end" },
+    { "--type", CLI_TEXT, "TYPE", CAT(type), NULL, 0, 0,
+      "only events of this type, e.g. JobPlaced" },
+    { "--skip-gaps", CLI_FLAG, NULL, CAT(skip_gaps), NULL, 0, 0,
+      "go on over gaps that an operator has made by a repair, and say which" },
+    { 0 },
+};
+
+const struct cli_option cli_log_stat_options[] = {
+    { "--json", CLI_FLAG, NULL, offsetof(struct stat_options, json), NULL, 0, 0,
+      "one JSON object" },
+    { 0 },
+};
+
+#define REPAIR(field) offsetof(struct repair_options, field)
+
+const struct cli_option cli_log_repair_options[] = {
+    { "--seq", CLI_NUMBER, "SEQ", REPAIR(seq), NULL, 1, INT64_MAX,
+      "where a reader stops, as its message says; required" },
+    { "--why", CLI_TEXT, "TEXT", REPAIR(why), NULL, 0, 0, "the reason, kept in the log; required" },
+    { 0 },
+};
+
+const struct cli_option cli_verify_options[] = {
+    { "--json", CLI_FLAG, NULL, offsetof(struct verify_options, json), NULL, 0, 0,
+      "one JSON object" },
+    { 0 },
+};
