@@ -123,6 +123,26 @@ void dk_batcher_request(struct dk_batcher *batcher, const struct dk_stamp *stamp
         *outcome = &batcher->events.items[first];
 }
 
+void dk_batcher_unreadable(struct dk_batcher *batcher, const struct dk_stamp *stamp,
+                           struct dk_text detail, const struct dk_event **outcome)
+{
+    struct dk_event *event;
+
+    DK_CHECK(stamp->number > 0);
+    batch_open(batcher);
+    event = dk_events_add(&batcher->events, DK_EVENT_REQUEST_REJECTED, stamp->time);
+    event->meta.cause = stamp->number;
+    event->meta.has_actor = stamp->has_actor;
+    event->meta.actor = stamp->actor;
+    event->request_rejected = (struct dk_request_rejected){
+        .reason = DK_REJECT_REASON_UNREADABLE,
+        .detail = detail,
+    };
+    settle(batcher);
+    batcher->requests_next = stamp->number + 1;
+    *outcome = event;
+}
+
 void dk_batcher_event(struct dk_batcher *batcher, const struct dk_event *event)
 {
     batch_open(batcher);

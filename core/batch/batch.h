@@ -38,6 +38,11 @@ void dk_batcher_destroy(struct dk_batcher *batcher);
 void dk_batcher_request(struct dk_batcher *batcher, const struct dk_stamp *stamp,
                         const struct dk_request *request, const struct dk_event **outcome);
 
+/* Records that a request could not even be read: RequestRejected(UNREADABLE), by stamp->actor.
+ * `detail` is for people and borrowed until the batch closes. */
+void dk_batcher_unreadable(struct dk_batcher *batcher, const struct dk_stamp *stamp,
+                           struct dk_text detail, const struct dk_event **outcome);
+
 /* Adds an event that is docket's own: ClockAdvanced, ControllerStarted, LogicActivated. */
 void dk_batcher_event(struct dk_batcher *batcher, const struct dk_event *event);
 

@@ -11,6 +11,7 @@
 #include "controller/intake.h"
 #include "controller/stamp.h"
 #include "log/blobs.h"
+#include "log/snapshots.h"
 #include "net/journal.h"
 
 #include <errno.h>
@@ -144,6 +145,13 @@ static void answer(struct controller *controller, struct dk_call *call)
     struct dk_buf body;
     char head[64];
 
+    if (call->unreadable != 0) {
+        dk_http_fail(call->exchange, call->unreadable,
+                     call->unreadable == 413 ? "TOO_LARGE" : "UNREADABLE", "%.*s",
+                     (int)call->why.size, call->why.data);
+        dk_intake_release(controller->intake, call);
+        return;
+    }
     dk_buf_init(&body, &dk_heap, (size_t)1 << 30);
     (void)snprintf(head, sizeof(head), "{\"seq\":%lld,\"results\":[", (long long)controller->seq);
     (void)dk_buf_add_text(&body, head);
@@ -351,6 +359,18 @@ static enum dk_status admit(struct controller *controller, struct dk_call *call,
     return DK_OK;
 }
 
+static void admit_unreadable(struct controller *controller, struct dk_call *call)
+{
+    struct dk_stamp stamp = { .number = ++controller->number,
+                              .time = dk_clock_now(&controller->clock),
+                              .has_actor = true,
+                              .actor = call->actor };
+    const struct dk_event *outcome;
+
+    dk_batcher_unreadable(controller->batcher, &stamp, call->why, &outcome);
+    controller->requests++;
+}
+
 /* Admits calls until the batch is large enough. Whole calls: each is answered from one batch. */
 static enum dk_status admit_calls(struct controller *controller, struct dk_err *err)
 {
@@ -364,6 +384,8 @@ static enum dk_status admit_calls(struct controller *controller, struct dk_err *
         if (controller->calls == NULL)
             controller->calls_end = &controller->calls;
         call->next = NULL;
+        if (call->unreadable != 0)
+            admit_unreadable(controller, call);
         for (uint32_t i = 0; status == DK_OK && i < call->count; i++)
             status = admit(controller, call, &call->requests[i], err);
         count += call->count;
@@ -533,15 +555,34 @@ static enum dk_status begin(struct controller *controller, bool is_new, struct d
     return close_batch(controller, err);
 }
 
+/* While it runs, the projector saves them; at the end nobody waits for us. A cache: failing is
+ * fine. */
+static void save_snapshot(struct controller *controller)
+{
+    struct dk_buf bytes;
+    struct dk_err err;
+
+    dk_buf_init(&bytes, &dk_heap, DK_SNAPSHOT_SIZE_MAX);
+    dk_core_snapshot(controller->core, &bytes);
+    if (dk_snapshots_save(controller->options->place->log_dir, (uint64_t)controller->seq,
+                          bytes.data, bytes.size, DK_FOLLOWER_SNAPSHOTS_KEPT, &err) != DK_OK)
+        dk_journal(DK_JOURNAL_WARNING, "no snapshot: %s", err.text);
+    dk_buf_release(&bytes);
+}
+
 static enum dk_status end(struct controller *controller, struct dk_err *err)
 {
     struct dk_event stopped = { .type = DK_EVENT_CONTROLLER_STOPPED,
                                 .meta.time = dk_clock_now(&controller->clock) };
+    enum dk_status status;
 
     if (controller->full_retry != 0)
         return DK_OK;
     dk_batcher_event(controller->batcher, &stopped);
-    return close_batch(controller, err);
+    status = close_batch(controller, err);
+    if (status == DK_OK)
+        save_snapshot(controller);
+    return status;
 }
 
 /* The core as the log has it; the log is ours already, so nobody adds to it meanwhile. */

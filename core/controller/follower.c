@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SNAPSHOTS_KEPT = 4 };
-
 struct dk_follower {
     struct dk_core *core;
     struct dk_fold *fold;
@@ -215,7 +213,7 @@ enum dk_status dk_follower_snapshot(struct dk_follower *follower, struct dk_err 
     dk_buf_init(&bytes, &dk_heap, DK_SNAPSHOT_SIZE_MAX);
     dk_core_snapshot(follower->core, &bytes);
     status = dk_snapshots_save(follower->log_dir, follower->seq, bytes.data, bytes.size,
-                               SNAPSHOTS_KEPT, err);
+                               DK_FOLLOWER_SNAPSHOTS_KEPT, err);
     dk_buf_release(&bytes);
     if (status == DK_OK)
         follower->snapshot_seq = follower->seq;

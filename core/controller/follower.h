@@ -38,7 +38,8 @@ dk_follower_snapshot_seq(const struct dk_follower *follower); /* where it began,
 /* The bytes of the last BatchClosed, which the next batch's chain begins with; NULL: none yet. */
 const uint8_t *dk_follower_closed(const struct dk_follower *follower, uint32_t *size);
 
-/* Saves the state as a snapshot beside the log. */
+/* Saves the state as a snapshot beside the log, where so many of them are kept. */
+#define DK_FOLLOWER_SNAPSHOTS_KEPT 4
 enum dk_status dk_follower_snapshot(struct dk_follower *follower, struct dk_err *err);
 
 /* The core becomes the caller's; the follower can only be closed then. */

@@ -136,6 +136,23 @@ static enum dk_status decode_list(const uint8_t *body, size_t size, struct dk_ar
     return DK_OK;
 }
 
+/* The decoder of Avro holds every maximum of the schemas; what was JSON is held to the same ones by
+ * the encoder, for what is admitted has to fit into an event. */
+static enum dk_status check_limits(const struct dk_request *requests, uint32_t count,
+                                   struct dk_err *err)
+{
+    struct dk_buf bytes;
+    enum dk_status status = DK_OK;
+
+    dk_buf_init(&bytes, &dk_heap, (size_t)1 << 30);
+    for (uint32_t i = 0; status == DK_OK && i < count; i++) {
+        dk_buf_clear(&bytes);
+        status = dk_request_encode(&requests[i], &bytes, err);
+    }
+    dk_buf_release(&bytes);
+    return status;
+}
+
 enum dk_status dk_requests_decode(const char *type, const uint8_t *body, size_t size,
                                   struct dk_arena *arena, struct dk_request **requests,
                                   uint32_t *count, struct dk_err *err)
@@ -149,8 +166,11 @@ enum dk_status dk_requests_decode(const char *type, const uint8_t *body, size_t 
     }
     if (strcmp(type, "application/vnd.docket.requests") == 0)
         return decode_list(body, size, arena, requests, count, err);
-    if (strncmp(type, "application/json", 16) == 0)
-        return dk_requests_from_json(body, size, arena, requests, count, err);
+    if (strncmp(type, "application/json", 16) == 0) {
+        enum dk_status status = dk_requests_from_json(body, size, arena, requests, count, err);
+
+        return status == DK_OK ? check_limits(*requests, *count, err) : status;
+    }
     return dk_fail(err, DK_UNSUPPORTED,
                    "content type '%s' is not taken: application/avro, "
                    "application/vnd.docket.requests or application/json",
@@ -195,6 +215,19 @@ static void enqueue(struct dk_intake *intake, struct dk_call *call)
         return; /* the counter is full: it is awake */
 }
 
+/* Its refusal is recorded like any other; so it goes through the queue as a call without requests.
+ */
+static void note_unreadable(struct dk_call *call, enum dk_status status, const struct dk_err *err)
+{
+    size_t size = strlen(err->text);
+    char *text = dk_arena_take(&call->arena, size + 1);
+
+    memcpy(text, err->text, size + 1);
+    call->why = (struct dk_text){ text, (uint32_t)size };
+    call->count = 0;
+    call->unreadable = status == DK_TOO_LARGE ? 413 : status == DK_UNSUPPORTED ? 415 : 400;
+}
+
 static void take_requests(struct dk_intake *intake, struct dk_http_exchange *exchange)
 {
     struct dk_peer peer = dk_http_peer(exchange);
@@ -218,15 +251,8 @@ static void take_requests(struct dk_intake *intake, struct dk_http_exchange *exc
     call->size = size;
     status = dk_requests_decode(dk_http_header(exchange, "Content-Type"), body, size, &call->arena,
                                 &call->requests, &call->count, &err);
-    if (status != DK_OK) {
-        dk_http_fail(exchange,
-                     status == DK_TOO_LARGE     ? 413
-                     : status == DK_UNSUPPORTED ? 415
-                                                : 400,
-                     status == DK_TOO_LARGE ? "TOO_LARGE" : "UNREADABLE", "%s", err.text);
-        free_call(call);
-        return;
-    }
+    if (status != DK_OK)
+        note_unreadable(call, status, &err);
     identify(intake, call, peer);
     enqueue(intake, call);
 }

@@ -22,7 +22,9 @@ struct dk_call {
     struct dk_arena arena;
     struct dk_request *requests;
     uint32_t count;
-    uint64_t size;         /* of the body */
+    uint64_t size;      /* of the body */
+    int unreadable;     /* not 0: it can't be read (count is 0), and is answered with this status */
+    struct dk_text why; /* that is, for people; in the arena */
     struct dk_actor actor; /* proven */
     bool is_operator;      /* root, docket's own user; the controller adds the configured ones */
     bool is_node;          /* may speak for nodes */

@@ -291,8 +291,8 @@ enum dk_status dk_requests_from_json(const uint8_t *json, size_t size, struct dk
     enum dk_status status = DK_OK;
 
     if (root == NULL)
-        return dk_fail(err, DK_INVALID, "line %d, column %d: %s", error.line, error.column,
-                       error.text);
+        return dk_fail(err, DK_INVALID, "not JSON: line %d, column %d: %s", error.line,
+                       error.column, error.text);
     if (total == 0)
         status = dk_fail(err, DK_INVALID, "the array has no request");
     else if (total > REQUESTS_MAX)
