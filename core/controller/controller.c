@@ -6,9 +6,9 @@
 #include "controller/controller.h"
 
 #include "base/check.h"
-#include "base/json.h"
 #include "controller/follower.h"
 #include "controller/intake.h"
+#include "controller/outcome.h"
 #include "controller/stamp.h"
 #include "log/blobs.h"
 #include "log/snapshots.h"
@@ -54,90 +54,15 @@ struct controller {
 
 /* --- answers --- */
 
-static int64_t job_of(const struct dk_event *event)
-{
-    switch (event->type) { /* NOLINT: the default is meant */
-    case DK_EVENT_JOB_SUBMITTED:
-        return event->job_submitted.job;
-    case DK_EVENT_JOB_UPDATED:
-        return event->job_updated.job;
-    case DK_EVENT_JOB_HELD:
-        return event->job_held.job;
-    case DK_EVENT_JOB_RELEASED:
-        return event->job_released.job;
-    case DK_EVENT_JOB_REQUEUED:
-        return event->job_requeued.job;
-    case DK_EVENT_JOB_END_REQUESTED:
-        return event->job_end_requested.job;
-    case DK_EVENT_JOB_ENDED:
-        return event->job_ended.job;
-    case DK_EVENT_ARRAY_TASKS_CANCELLED:
-        return event->array_tasks_cancelled.job;
-    case DK_EVENT_JOB_SIGNALLED:
-        return event->job_signalled.job;
-    case DK_EVENT_STEP_STARTED:
-    case DK_EVENT_STEP_ENDED:
-    case DK_EVENT_JOBS_PLANNED:
-    case DK_EVENT_JOB_PLACED:
-    case DK_EVENT_NODE_REGISTERED:
-    case DK_EVENT_NODE_CONDITION_SET:
-    case DK_EVENT_NODES_BEAT:
-    case DK_EVENT_PARTITION_CONFIGURED:
-    case DK_EVENT_PARTITION_REMOVED:
-    case DK_EVENT_POLICY_CONFIGURED:
-    case DK_EVENT_CONFIGURATION_APPLIED:
-    case DK_EVENT_LOGIC_ACTIVATED:
-    case DK_EVENT_CLOCK_ADVANCED:
-    case DK_EVENT_CONTROLLER_STARTED:
-    case DK_EVENT_CONTROLLER_STOPPED:
-    case DK_EVENT_BATCH_CLOSED:
-    case DK_EVENT_REQUEST_REJECTED:
-    case DK_EVENT_SKIPPED:
-    case DK_EVENT_TYPE_COUNT:
-        break;
-    }
-    return 0;
-}
-
-/* One of "results": what came of a request. */
 static void add_result(struct controller *controller, struct dk_call *call,
                        const struct dk_request *request, const struct dk_event *outcome)
 {
-    struct dk_buf *out = &call->answer;
-    char head[128];
-    int64_t job;
+    int64_t first = 0;
 
-    if (out->size > 0)
-        (void)dk_buf_add_text(out, ",");
-    if (outcome == NULL) { /* acceptable, and nothing changed by it */
-        (void)dk_buf_add_text(out, "{\"result\":\"accepted\"}");
-        return;
-    }
-    if (outcome->type != DK_EVENT_REQUEST_REJECTED) {
-        job = job_of(outcome);
-        (void)snprintf(head, sizeof(head), "{\"result\":\"accepted\",\"seq\":%lld,\"event\":\"%s\"",
-                       (long long)outcome->meta.seq, dk_event_name(outcome->type));
-        (void)dk_buf_add_text(out, head);
-        if (job != 0) {
-            (void)snprintf(head, sizeof(head), ",\"job\":%lld", (long long)job);
-            (void)dk_buf_add_text(out, head);
-        }
-        (void)dk_buf_add_text(out, "}");
-        return;
-    }
-    if (outcome->request_rejected.reason == DK_REJECT_REASON_DUPLICATE) {
-        job = dk_core_duplicate(controller->core, call->actor.uid, request->meta.key);
-        (void)snprintf(head, sizeof(head), "{\"result\":\"duplicate\",\"seq\":%lld,\"job\":%lld}",
-                       (long long)outcome->meta.seq, (long long)job);
-        (void)dk_buf_add_text(out, head);
-        return;
-    }
-    (void)snprintf(
-        head, sizeof(head), "{\"result\":\"rejected\",\"seq\":%lld,\"reason\":\"%s\",\"detail\":",
-        (long long)outcome->meta.seq, dk_reject_reason_name(outcome->request_rejected.reason));
-    (void)dk_buf_add_text(out, head);
-    (void)dk_json_text(out, outcome->request_rejected.detail);
-    (void)dk_buf_add_text(out, "}");
+    if (outcome != NULL && outcome->type == DK_EVENT_REQUEST_REJECTED &&
+        outcome->request_rejected.reason == DK_REJECT_REASON_DUPLICATE)
+        first = dk_core_duplicate(controller->core, call->actor.uid, request->meta.key);
+    dk_outcome_add(&call->answer, outcome, first);
 }
 
 static void answer(struct controller *controller, struct dk_call *call)
