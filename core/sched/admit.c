@@ -57,7 +57,7 @@ const struct dk_job *dk_job_asked(struct dk_admission *admission, int64_t id)
         return NULL;
     }
     job = dk_job_at(admission->core, slot);
-    if (stamp->has_actor && !stamp->is_operator && stamp->actor.uid != job->uid) {
+    if (!dk_asked_by_operator(admission) && stamp->actor.uid != job->uid) {
         dk_refuse(admission, DK_REJECT_REASON_NOT_PERMITTED, "job %lld is of another user",
                   (long long)id);
         return NULL;
@@ -65,11 +65,25 @@ const struct dk_job *dk_job_asked(struct dk_admission *admission, int64_t id)
     return job;
 }
 
+bool dk_asked_by_operator(const struct dk_admission *admission)
+{
+    const struct dk_stamp *stamp = admission->stamp;
+
+    return !stamp->has_actor || stamp->is_operator ||
+           dk_core_is_operator(admission->core, stamp->actor.user);
+}
+
 static bool operator_only(enum dk_request_type type)
 {
-    return type == DK_REQUEST_REGISTER_NODE || type == DK_REQUEST_SET_NODE_CONDITION ||
-           type == DK_REQUEST_BEAT_NODES || type == DK_REQUEST_CONFIGURE_PARTITION ||
+    return type == DK_REQUEST_SET_NODE_CONDITION || type == DK_REQUEST_CONFIGURE_PARTITION ||
            type == DK_REQUEST_REMOVE_PARTITION || type == DK_REQUEST_CONFIGURE_POLICY ||
+           type == DK_REQUEST_APPLY_CONFIGURATION;
+}
+
+/* What only the channel's owner may say, not even an operator by name: it speaks for a node. */
+static bool node_only(enum dk_request_type type)
+{
+    return type == DK_REQUEST_REGISTER_NODE || type == DK_REQUEST_BEAT_NODES ||
            type == DK_REQUEST_REPORT_END || type == DK_REQUEST_REPORT_STEP_START ||
            type == DK_REQUEST_REPORT_STEP_END;
 }
@@ -123,8 +137,10 @@ static void admit_one(struct dk_admission *admission)
         dk_admit_policy(admission);
         return;
     case DK_REQUEST_APPLY_CONFIGURATION:
+        dk_admit_configuration(admission);
+        return;
     case DK_REQUEST_SIGNAL_JOB:
-        dk_refuse(admission, DK_REJECT_REASON_OTHER, "this release does not do that yet");
+        dk_admit_signal(admission);
         return;
     case DK_REQUEST_TYPE_COUNT:
         break;
@@ -141,8 +157,14 @@ void dk_core_admit(const struct dk_core *core, const struct dk_stamp *stamp,
     if (request->type != DK_REQUEST_REGISTER_NODE &&
         request->type != DK_REQUEST_CONFIGURE_PARTITION) /* many in a row: once is enough, later */
         dk_domains_ensure((struct dk_core *)(uintptr_t)core); /* derived, not state */
-    if (stamp->has_actor && !stamp->is_operator && operator_only(request->type)) {
+    if (operator_only(request->type) && !dk_asked_by_operator(&admission)) {
         dk_refuse(&admission, DK_REJECT_REASON_NOT_PERMITTED, "%s is for operators",
+                  dk_request_name(request->type));
+        return;
+    }
+    if (node_only(request->type) && stamp->has_actor && !stamp->is_operator) {
+        dk_refuse(&admission, DK_REJECT_REASON_NOT_PERMITTED,
+                  "%s is for nodes: root and docket's own user speak for them",
                   dk_request_name(request->type));
         return;
     }

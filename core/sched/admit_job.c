@@ -5,7 +5,6 @@
 
 #define TASKS_MAX 16777216
 #define CPUS_PER_TASK_MAX 65536
-#define ARRAY_TASKS_MAX 4000000
 #define NICE_MAX 1000000
 
 /* --- submission --- */
@@ -94,13 +93,23 @@ static void check_constraint(struct dk_admission *admission, struct dk_text cons
                   (int)constraint.size, constraint.data);
 }
 
+static int64_t array_size(const struct dk_array_spec *array)
+{
+    int64_t total = 0;
+
+    for (uint32_t i = 0; i < array->ranges_count; i++)
+        total += (array->ranges[i].last - array->ranges[i].first) / array->ranges[i].step + 1;
+    return total;
+}
+
 static void check_array(struct dk_admission *admission, const struct dk_array_spec *array)
 {
-    int64_t total = 0, last = -1;
+    int32_t most = admission->core->config.spec.array_tasks_max;
+    int64_t total, last = -1;
 
     if (array->ranges_count == 0)
         dk_refuse(admission, DK_REJECT_REASON_INVALID, "the array has no indices");
-    check_range(admission, "running_max", array->running_max, 0, ARRAY_TASKS_MAX);
+    check_range(admission, "running_max", array->running_max, 0, DK_ARRAY_TASKS_MAX);
     for (uint32_t i = 0; i < array->ranges_count; i++) {
         const struct dk_index_range *range = &array->ranges[i];
 
@@ -111,11 +120,15 @@ static void check_array(struct dk_admission *admission, const struct dk_array_sp
             return;
         }
         last = range->last;
-        total += (range->last - range->first) / range->step + 1;
     }
-    if (total > ARRAY_TASKS_MAX)
+    total = array_size(array);
+    if (most > 0 && last >= most)
+        dk_refuse(admission, DK_REJECT_REASON_LIMIT,
+                  "array index %lld is above %d, the highest (array_tasks_max is %d)",
+                  (long long)last, most - 1, most);
+    if (total > DK_ARRAY_TASKS_MAX)
         dk_refuse(admission, DK_REJECT_REASON_TOO_LARGE, "the array has %lld tasks, at most %d",
-                  (long long)total, ARRAY_TASKS_MAX);
+                  (long long)total, DK_ARRAY_TASKS_MAX);
 }
 
 static void check_dependencies(struct dk_admission *admission, const struct dk_job_spec *spec)
@@ -184,6 +197,22 @@ static void check_partition(struct dk_admission *admission, const struct dk_job_
                   (int)spec->partition.size, spec->partition.data);
 }
 
+/* Room for one job more, or for all tasks of an array? */
+static void check_active(struct dk_admission *admission, const struct dk_job_spec *spec)
+{
+    int64_t most = admission->core->config.spec.jobs_active_max;
+    int64_t asked, used = (int64_t)dk_jobs_active(admission->core);
+
+    if (admission->refused || most == 0)
+        return;
+    asked = spec->has_array ? array_size(&spec->array) : 1;
+    if (used + asked > most)
+        dk_refuse(admission, DK_REJECT_REASON_LIMIT,
+                  "the cluster takes %lld jobs pending and running (jobs_active_max): it has %lld, "
+                  "and this is %lld more",
+                  (long long)most, (long long)used, (long long)asked);
+}
+
 void dk_admit_submit(struct dk_admission *admission)
 {
     const struct dk_stamp *stamp = admission->stamp;
@@ -202,7 +231,7 @@ void dk_admit_submit(struct dk_admission *admission)
     check_partition_known(admission, spec.partition);
     defaults_fill(&spec, admission->core);
     check_sizes(admission, &spec);
-    if (spec.nice < 0 && stamp->has_actor && !stamp->is_operator)
+    if (spec.nice < 0 && !dk_asked_by_operator(admission))
         dk_refuse(admission, DK_REJECT_REASON_NOT_PERMITTED, "a negative nice is for operators");
     if (spec.constraint.size > 0)
         check_constraint(admission, spec.constraint);
@@ -210,6 +239,7 @@ void dk_admit_submit(struct dk_admission *admission)
         check_array(admission, &spec.array);
     check_dependencies(admission, &spec);
     check_partition(admission, &spec);
+    check_active(admission, &spec);
     if (admission->refused)
         return;
     event = dk_fact(admission, DK_EVENT_JOB_SUBMITTED);
@@ -279,8 +309,7 @@ void dk_admit_update(struct dk_admission *admission)
 {
     const struct dk_update_job *update = &admission->request->update_job;
     const struct dk_job *job = dk_job_asked(admission, update->job);
-    const struct dk_stamp *stamp = admission->stamp;
-    bool plain_user = stamp->has_actor && !stamp->is_operator;
+    bool plain_user = !dk_asked_by_operator(admission);
     struct dk_event *event;
     struct dk_job_spec spec;
 
@@ -303,7 +332,7 @@ void dk_admit_update(struct dk_admission *admission)
         dk_refuse(admission, DK_REJECT_REASON_INVALID, "job %lld is not an array",
                   (long long)update->job);
     if (update->change.has_running_max)
-        check_range(admission, "running_max", update->change.running_max, 0, ARRAY_TASKS_MAX);
+        check_range(admission, "running_max", update->change.running_max, 0, DK_ARRAY_TASKS_MAX);
     if (update->change.has_name && update->change.name.size == 0 &&
         (job->flags & DK_FLAG_SINGLETON))
         dk_refuse(admission, DK_REJECT_REASON_INVALID, "a singleton needs its name");
@@ -316,305 +345,4 @@ void dk_admit_update(struct dk_admission *admission)
     event = dk_fact(admission, DK_EVENT_JOB_UPDATED);
     event->job_updated.job = update->job;
     event->job_updated.change = update->change;
-}
-
-/* --- hold, release, cancel, requeue --- */
-
-void dk_admit_hold(struct dk_admission *admission)
-{
-    int64_t id = admission->request->hold_job.job;
-    const struct dk_job *job = dk_job_asked(admission, id);
-    const struct dk_stamp *stamp = admission->stamp;
-    struct dk_event *event;
-
-    if (job == NULL)
-        return;
-    if (job->state != DK_JOB_PENDING) {
-        dk_refuse(admission, DK_REJECT_REASON_WRONG_STATE, "job %lld is not pending",
-                  (long long)id);
-        return;
-    }
-    event = dk_fact(admission, DK_EVENT_JOB_HELD);
-    event->job_held.job = id;
-    event->job_held.by_admin =
-        stamp->has_actor && stamp->is_operator && stamp->actor.uid != job->uid;
-}
-
-void dk_admit_release(struct dk_admission *admission)
-{
-    int64_t id = admission->request->release_job.job;
-    const struct dk_job *job = dk_job_asked(admission, id);
-    const struct dk_stamp *stamp = admission->stamp;
-
-    if (job == NULL)
-        return;
-    if (!(job->wait & (DK_WAIT_HELD_USER | DK_WAIT_HELD_ADMIN)))
-        dk_refuse(admission, DK_REJECT_REASON_WRONG_STATE, "job %lld is not held", (long long)id);
-    if ((job->wait & DK_WAIT_HELD_ADMIN) && stamp->has_actor && !stamp->is_operator)
-        dk_refuse(admission, DK_REJECT_REASON_NOT_PERMITTED,
-                  "job %lld was held by an operator, who has to release it", (long long)id);
-    if (!admission->refused)
-        dk_fact(admission, DK_EVENT_JOB_RELEASED)->job_released.job = id;
-}
-
-static void end_request(struct dk_admission *admission, const struct dk_job *job, bool requeue,
-                        bool hold)
-{
-    struct dk_event *event = dk_fact(admission, DK_EVENT_JOB_END_REQUESTED);
-
-    event->job_end_requested.job = job->id;
-    event->job_end_requested.attempt = (int32_t)job->attempt;
-    event->job_end_requested.state = DK_END_STATE_CANCELLED;
-    event->job_end_requested.requeue = requeue;
-    event->job_end_requested.hold = hold;
-}
-
-static bool index_in(const struct dk_index_range *ranges, uint32_t count, int32_t index)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (index >= ranges[i].first && index <= ranges[i].last &&
-            (index - ranges[i].first) % ranges[i].step == 0)
-            return true;
-    return count == 0; /* none named: all */
-}
-
-#define RANGES_PER_EVENT 1024
-
-static void cancelled_fact(struct dk_admission *admission, int64_t job,
-                           const struct dk_index_range *ranges, uint32_t count)
-{
-    struct dk_event *event = dk_fact(admission, DK_EVENT_ARRAY_TASKS_CANCELLED);
-
-    event->array_tasks_cancelled.job = job;
-    event->array_tasks_cancelled.tasks = ranges;
-    event->array_tasks_cancelled.tasks_count = count;
-}
-
-/* All tasks that wait: as many events as their ranges need. */
-static void cancel_all_waiting(struct dk_admission *admission, const struct dk_job *job)
-{
-    const struct dk_array *array = job->array;
-    struct dk_index_range *ranges =
-        dk_arena_take(&admission->out->arena, (array->range_count + 1) * sizeof(*ranges));
-
-    if (array->range_count > 0)
-        memcpy(ranges, array->ranges, array->range_count * sizeof(*ranges));
-    for (uint32_t i = 0; i < array->range_count; i += RANGES_PER_EVENT)
-        cancelled_fact(admission, job->id, ranges + i,
-                       (uint32_t)dk_min(array->range_count - i, RANGES_PER_EVENT));
-}
-
-/* The waiting tasks among those that are named. */
-static void cancel_named_waiting(struct dk_admission *admission, const struct dk_job *job,
-                                 const struct dk_cancel_job *cancel)
-{
-    const struct dk_array *array = job->array;
-    struct dk_index_range *found = NULL;
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < array->range_count; i++) {
-        const struct dk_index_range *range = &array->ranges[i];
-
-        for (int64_t task = range->first; task <= range->last; task += range->step) {
-            if (!index_in(cancel->tasks, cancel->tasks_count, (int32_t)task))
-                continue;
-            if (count > 0 && found[count - 1].last + 1 == task) {
-                found[count - 1].last = (int32_t)task;
-                continue;
-            }
-            if (count == RANGES_PER_EVENT) {
-                cancelled_fact(admission, job->id, found, count);
-                count = 0;
-            }
-            if (count == 0)
-                found = dk_arena_take(&admission->out->arena, RANGES_PER_EVENT * sizeof(*found));
-            found[count].first = found[count].last = (int32_t)task;
-            found[count++].step = 1;
-        }
-    }
-    if (count > 0)
-        cancelled_fact(admission, job->id, found, count);
-}
-
-/* The tasks of an array that are jobs by now, in order of id. */
-static uint32_t *tasks_live(struct dk_admission *admission, int64_t array, uint32_t *count)
-{
-    const struct dk_core *core = admission->core;
-    uint32_t *slots = dk_arena_take(&admission->out->arena,
-                                    (core->jobs_running + core->jobs_pending + 1) * sizeof(*slots));
-
-    *count = 0;
-    for (uint32_t slot = 0; slot < core->job_limit; slot++) {
-        const struct dk_job *task = dk_job_at(core, slot);
-        uint32_t at;
-
-        if (task->state == DK_JOB_UNKNOWN || task->array_job != array)
-            continue;
-        for (at = (*count)++; at > 0 && dk_job_at(core, slots[at - 1])->id > task->id; at--)
-            slots[at] = slots[at - 1];
-        slots[at] = slot;
-    }
-    return slots;
-}
-
-static void cancel_array(struct dk_admission *admission, const struct dk_job *job,
-                         const struct dk_cancel_job *cancel)
-{
-    const struct dk_core *core = admission->core;
-    uint32_t live_count, *live, facts = admission->out->count;
-    struct dk_event *event;
-
-    live = tasks_live(admission, job->id, &live_count);
-    for (uint32_t i = 0; i < live_count; i++) {
-        const struct dk_job *task = dk_job_at(core, live[i]);
-
-        if (!index_in(cancel->tasks, cancel->tasks_count, task->task))
-            continue;
-        if (task->state != DK_JOB_PENDING) {
-            end_request(admission, task, false, false);
-            continue;
-        }
-        event = dk_fact(admission, DK_EVENT_JOB_ENDED); /* a task that was requeued */
-        memset(&event->job_ended, 0, sizeof(event->job_ended));
-        event->job_ended.job = task->id;
-        event->job_ended.attempt = (int32_t)task->attempt;
-        event->job_ended.state = DK_END_STATE_CANCELLED;
-    }
-    if (cancel->tasks_count == 0)
-        cancel_all_waiting(admission, job);
-    else
-        cancel_named_waiting(admission, job, cancel);
-    if (admission->out->count == facts)
-        dk_refuse(admission, DK_REJECT_REASON_NOT_FOUND,
-                  "array %lld has none of these tasks waiting or running", (long long)job->id);
-}
-
-void dk_admit_cancel(struct dk_admission *admission)
-{
-    const struct dk_cancel_job *cancel = &admission->request->cancel_job;
-    const struct dk_job *job = dk_job_asked(admission, cancel->job);
-    struct dk_event *event;
-
-    if (job == NULL)
-        return;
-    for (uint32_t i = 0; i < cancel->tasks_count; i++)
-        if (cancel->tasks[i].first < 0 || cancel->tasks[i].last < cancel->tasks[i].first ||
-            cancel->tasks[i].step < 1) {
-            dk_refuse(admission, DK_REJECT_REASON_INVALID, "task range %d-%d:%d is not a range",
-                      cancel->tasks[i].first, cancel->tasks[i].last, cancel->tasks[i].step);
-            return;
-        }
-    if (job->array != NULL) {
-        cancel_array(admission, job, cancel);
-    } else if (cancel->tasks_count > 0) {
-        dk_refuse(admission, DK_REJECT_REASON_INVALID, "job %lld is not an array",
-                  (long long)job->id);
-    } else if (job->state == DK_JOB_PENDING) {
-        event = dk_fact(admission, DK_EVENT_JOB_ENDED);
-        memset(&event->job_ended, 0, sizeof(event->job_ended));
-        event->job_ended.job = job->id;
-        event->job_ended.attempt = (int32_t)job->attempt;
-        event->job_ended.state = DK_END_STATE_CANCELLED;
-    } else {
-        end_request(admission, job, false, false);
-    }
-}
-
-void dk_admit_requeue(struct dk_admission *admission)
-{
-    const struct dk_requeue_job *requeue = &admission->request->requeue_job;
-    const struct dk_job *job = dk_job_asked(admission, requeue->job);
-
-    if (job == NULL)
-        return;
-    if (job->state != DK_JOB_RUNNING)
-        dk_refuse(admission, DK_REJECT_REASON_WRONG_STATE, "job %lld is not running",
-                  (long long)requeue->job);
-    else
-        end_request(admission, job, true, requeue->hold);
-}
-
-/* --- what nodes report --- */
-
-static const struct dk_job *job_reported(struct dk_admission *admission, int64_t id,
-                                         int32_t attempt)
-{
-    const struct dk_job *job = dk_job_asked(admission, id);
-
-    if (job == NULL)
-        return NULL;
-    if ((job->state != DK_JOB_RUNNING && job->state != DK_JOB_ENDING) ||
-        (int32_t)job->attempt != attempt) {
-        dk_refuse(admission, DK_REJECT_REASON_WRONG_STATE, "attempt %d of job %lld is not running",
-                  attempt, (long long)id);
-        return NULL;
-    }
-    return job;
-}
-
-void dk_admit_end(struct dk_admission *admission)
-{
-    const struct dk_report_end *report = &admission->request->report_end;
-    const struct dk_job *job = job_reported(admission, report->job, report->attempt);
-    struct dk_event *event;
-    bool requeue;
-
-    if (job == NULL)
-        return;
-    requeue = (job->flags & DK_FLAG_THEN_REQUEUE) ||
-              (job->state == DK_JOB_RUNNING && report->state == DK_END_STATE_NODE_FAIL &&
-               (job->flags & DK_FLAG_REQUEUE));
-    if (requeue) {
-        event = dk_fact(admission, DK_EVENT_JOB_REQUEUED);
-        event->job_requeued.job = report->job;
-        event->job_requeued.hold = (job->flags & DK_FLAG_THEN_HOLD) != 0;
-        event->job_requeued.reason = report->state;
-        return;
-    }
-    event = dk_fact(admission, DK_EVENT_JOB_ENDED);
-    event->job_ended.job = report->job;
-    event->job_ended.attempt = report->attempt;
-    event->job_ended.state =
-        job->state == DK_JOB_ENDING ? (enum dk_end_state)job->ending : report->state;
-    event->job_ended.exit_code = report->exit_code;
-    event->job_ended.signal = report->signal;
-    event->job_ended.has_usage = report->has_usage;
-    event->job_ended.usage = report->usage;
-    event->job_ended.started = report->started;
-    event->job_ended.why = report->why;
-}
-
-void dk_admit_step_start(struct dk_admission *admission)
-{
-    const struct dk_report_step_start *report = &admission->request->report_step_start;
-    struct dk_event *event;
-
-    if (job_reported(admission, report->job, report->attempt) == NULL)
-        return;
-    event = dk_fact(admission, DK_EVENT_STEP_STARTED);
-    event->step_started.job = report->job;
-    event->step_started.attempt = report->attempt;
-    event->step_started.step = report->step;
-    event->step_started.name = report->name;
-    event->step_started.tasks = report->tasks;
-    event->step_started.cores = report->cores;
-    event->step_started.cores_count = report->cores_count;
-}
-
-void dk_admit_step_end(struct dk_admission *admission)
-{
-    const struct dk_report_step_end *report = &admission->request->report_step_end;
-    struct dk_event *event;
-
-    if (job_reported(admission, report->job, report->attempt) == NULL)
-        return;
-    event = dk_fact(admission, DK_EVENT_STEP_ENDED);
-    event->step_ended.job = report->job;
-    event->step_ended.attempt = report->attempt;
-    event->step_ended.step = report->step;
-    event->step_ended.state = report->state;
-    event->step_ended.exit_code = report->exit_code;
-    event->step_ended.signal = report->signal;
-    event->step_ended.has_usage = report->has_usage;
-    event->step_ended.usage = report->usage;
 }

@@ -12,8 +12,20 @@ static bool node_idle(const struct dk_core *core, uint32_t number)
     return dk_bitmap_has_range(&core->cores_free, node->core_first, node->cores);
 }
 
+static bool node_expected(const struct dk_core *core, struct dk_text name)
+{
+    const struct dk_cluster_config *config = &core->config.spec;
+
+    return config->nodes_expected_count == 0 ||
+           dk_texts_have(config->nodes_expected, config->nodes_expected_count, name);
+}
+
 static void check_node_spec(struct dk_admission *admission, const struct dk_node_spec *spec)
 {
+    if (!node_expected(admission->core, spec->name))
+        dk_refuse(admission, DK_REJECT_REASON_NOT_PERMITTED,
+                  "node '%.*s' is not among the configuration's nodes_expected",
+                  (int)spec->name.size, spec->name.data);
     if (spec->name.size == 0)
         dk_refuse(admission, DK_REJECT_REASON_INVALID, "the node has no name");
     if (spec->cores < 1 || spec->cores > 1048576)
@@ -81,7 +93,9 @@ static void jobs_gone(struct dk_admission *admission, uint32_t number)
 
         place = dk_place_next(&core->domains[domain].running, place);
         if (job_on_node(core, job, number))
-            dk_job_lost_node(job, dk_fact(admission, DK_EVENT_JOB_ENDED));
+            dk_job_lost_node(job, dk_fact(admission, DK_EVENT_JOB_ENDED), &admission->out->arena,
+                             dk_intern_text(&core->texts, core->nodes[number].name),
+                             " was set down");
     }
 }
 
@@ -149,26 +163,11 @@ void dk_admit_beat(struct dk_admission *admission)
 
 /* --- partitions and policy --- */
 
-static void check_between(struct dk_admission *admission, const char *what, int64_t value,
-                          int64_t min, int64_t max)
-{
-    if (value < min || value > max)
-        dk_refuse(admission, DK_REJECT_REASON_INVALID, "%s is %lld, not within %lld to %lld", what,
-                  (long long)value, (long long)min, (long long)max);
-}
-
 void dk_admit_partition(struct dk_admission *admission)
 {
     const struct dk_partition_spec *spec = &admission->request->configure_partition.spec;
 
-    if (spec->name.size == 0)
-        dk_refuse(admission, DK_REJECT_REASON_INVALID, "the partition has no name");
-    check_between(admission, "limit_us_max", spec->limit_us_max, 0, DK_LIMIT_NONE_US);
-    check_between(admission, "limit_us_default", spec->limit_us_default, 0,
-                  spec->limit_us_max > 0 ? spec->limit_us_max : DK_LIMIT_NONE_US);
-    check_between(admission, "nodes_max", spec->nodes_max, 0, 16777216);
-    check_between(admission, "priority", spec->priority, 0, 65535);
-    check_between(admission, "tier", spec->tier, 0, 65535);
+    dk_check_partition(admission, spec);
     if (!admission->refused)
         dk_fact(admission, DK_EVENT_PARTITION_CONFIGURED)->partition_configured.spec = *spec;
 }
@@ -192,13 +191,7 @@ void dk_admit_policy(struct dk_admission *admission)
 {
     const struct dk_policy_spec *spec = &admission->request->configure_policy.spec;
 
-    check_between(admission, "depth", spec->depth, 0, INT32_MAX);
-    check_between(admission, "origin", spec->origin, 0, INT64_MAX / 2);
-    check_between(admission, "beat_timeout_us", spec->beat_timeout_us, 0, DK_LIMIT_NONE_US);
-    check_between(admission, "age_us_max", spec->age_us_max, 0, DK_LIMIT_NONE_US);
-    check_between(admission, "weight_age", spec->weight_age, 0, 1000000);
-    check_between(admission, "weight_size", spec->weight_size, 0, 1000000);
-    check_between(admission, "weight_partition", spec->weight_partition, 0, 1000000);
+    dk_check_policy(admission, spec);
     if (!admission->refused)
         dk_fact(admission, DK_EVENT_POLICY_CONFIGURED)->policy_configured.spec = *spec;
 }

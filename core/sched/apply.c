@@ -93,10 +93,13 @@ static struct dk_array *array_new(struct dk_core *core, const struct dk_array_sp
                             sizeof(*array->ranges));
     memcpy(array->ranges, spec->ranges, spec->ranges_count * sizeof(*array->ranges));
     array->range_count = spec->ranges_count;
+    array->task_first = array->task_last = DK_SLOT_NONE;
     array->running_max = (uint32_t)spec->running_max;
     for (uint32_t i = 0; i < spec->ranges_count; i++)
         array->waiting +=
             (uint32_t)((spec->ranges[i].last - spec->ranges[i].first) / spec->ranges[i].step) + 1;
+    core->arrays++;
+    core->tasks_waiting += array->waiting;
     return array;
 }
 
@@ -182,6 +185,7 @@ static void array_take(struct dk_core *core, struct dk_array *array, int32_t ind
     range = &array->ranges[i];
     DK_CHECK(index >= range->first && (index - range->first) % range->step == 0);
     array->waiting--;
+    core->tasks_waiting--;
     if (range->first == index && range->last - index < range->step) {
         memmove(range, range + 1, (array->range_count - i - 1) * sizeof(*range));
         array->range_count--;
@@ -230,6 +234,7 @@ static uint32_t task_new(struct dk_core *core, const struct dk_job_placed *event
     job->flags = master->flags & DK_FLAG_REQUEUE;
     job->array_job = event->array_job;
     job->task = event->task;
+    dk_task_link(core, slot);
     dk_name_link(core, slot);
     dk_queue_settle(core, master_slot);
     dk_depend_started(core, master_slot);
@@ -300,6 +305,8 @@ static void job_forget(struct dk_core *core, uint32_t slot, bool good)
         core->jobs_pending--;
     job->state = DK_JOB_ENDED;
     dk_name_unlink(core, slot);
+    if (job->array_job != 0)
+        dk_task_unlink(core, slot);
     dk_outcome_record(core, job->id, good);
     dk_depend_ended(core, slot, good);
     dk_job_drop(core, slot);
@@ -328,6 +335,7 @@ static void job_ended(struct dk_core *core, const struct dk_job_ended *event)
     if (job->state == DK_JOB_RUNNING || job->state == DK_JOB_ENDING)
         resources_back(core, slot);
     if (job->array != NULL) { /* an array that never got to start, or not all of it: none will */
+        core->tasks_waiting -= job->array->waiting;
         job->array->waiting = 0;
         job->array->range_count = 0;
         job->array->ended_badly++;
@@ -354,7 +362,8 @@ static void job_requeued(struct dk_core *core, const struct dk_job_requeued *eve
     resources_back(core, slot);
     core->jobs_pending++;
     job->state = DK_JOB_PENDING;
-    job->ending = 0;
+    job->ending =
+        event->hold && event->reason == DK_END_STATE_BOOT_FAIL ? DK_END_STATE_BOOT_FAIL : 0;
     job->flags &= (uint8_t) ~(DK_FLAG_THEN_REQUEUE | DK_FLAG_THEN_HOLD);
     job->eligible = DK_TIME_NONE;
     if (event->hold)
@@ -401,6 +410,7 @@ static void wait_set(struct dk_core *core, int64_t id, uint8_t set, uint8_t clea
     struct dk_job *job = dk_job_at(core, slot);
 
     job->wait = (uint8_t)((job->wait & ~clear) | set);
+    job->ending = 0; /* that it could not be started is known, and dealt with */
     dk_queue_settle(core, slot);
     dk_digest_job(core, job);
 }
@@ -460,10 +470,11 @@ static void job_updated(struct dk_core *core, const struct dk_job_updated *event
         dk_running_remove(core, slot);
     else
         dk_queue_remove(core, slot);
-    dk_name_unlink(core, slot);
-    if (change->has_name)
+    if (change->has_name) {
+        dk_name_unlink(core, slot);
         text_change(core, &job->name, change->name);
-    dk_name_link_sorted(core, slot);
+        dk_name_link_sorted(core, slot);
+    }
     if (change->has_account)
         text_change(core, &job->account, change->account);
     if (change->has_limit_us)
@@ -628,6 +639,9 @@ void dk_core_apply(struct dk_core *core, const struct dk_event *event)
         core->policy = event->policy_configured.spec;
         dk_queues_rebuild(core);
         break;
+    case DK_EVENT_CONFIGURATION_APPLIED:
+        dk_config_apply(core, &event->configuration_applied.config, meta->seq);
+        break;
     case DK_EVENT_LOGIC_ACTIVATED:
         core->logic = event->logic_activated.number;
         break;
@@ -641,7 +655,6 @@ void dk_core_apply(struct dk_core *core, const struct dk_event *event)
     case DK_EVENT_CONTROLLER_STOPPED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:
-    case DK_EVENT_CONFIGURATION_APPLIED:
     case DK_EVENT_JOB_SIGNALLED:
     case DK_EVENT_TYPE_COUNT:
         break;

@@ -223,6 +223,30 @@ static enum dk_status check_site(const struct dk_core *core, const struct dk_eve
     return DK_OK;
 }
 
+static enum dk_status check_configuration(const struct dk_core *core, const struct dk_event *event,
+                                          struct dk_err *err)
+{
+    const struct dk_cluster_config *config = &event->configuration_applied.config;
+    bool fits = true;
+
+    for (uint32_t i = 0; i < config->partitions_count; i++)
+        fits = fits && config->partitions[i].name.size > 0;
+    for (uint32_t i = 0; i < core->partition_count && fits; i++) {
+        struct dk_text name = dk_intern_text(&core->texts, core->partitions[i].name);
+        bool kept = core->partitions[i].jobs == 0;
+
+        for (uint32_t k = 0; k < config->partitions_count && !kept; k++)
+            kept = dk_text_equal(config->partitions[k].name, name);
+        fits = kept;
+    }
+    if (!fits)
+        return dk_fail(err, DK_DIVERGED,
+                       "event %lld, ConfigurationApplied: a partition has no name, or one that has "
+                       "jobs is gone",
+                       (long long)event->meta.seq);
+    return DK_OK;
+}
+
 static enum dk_status check_plans(const struct dk_core *core, const struct dk_event *event,
                                   struct dk_err *err)
 {
@@ -258,6 +282,10 @@ enum dk_status dk_core_check(const struct dk_core *core, const struct dk_event *
         return check_job(core, event, event->job_end_requested.job, RUNNING, err);
     case DK_EVENT_JOB_REQUEUED:
         return check_job(core, event, event->job_requeued.job, RUNNING, err);
+    case DK_EVENT_JOB_SIGNALLED:
+        return check_job(core, event, event->job_signalled.job, RUNNING, err);
+    case DK_EVENT_CONFIGURATION_APPLIED:
+        return check_configuration(core, event, err);
     case DK_EVENT_JOBS_PLANNED:
         return check_plans(core, event, err);
     case DK_EVENT_ARRAY_TASKS_CANCELLED:
@@ -279,8 +307,6 @@ enum dk_status dk_core_check(const struct dk_core *core, const struct dk_event *
     case DK_EVENT_CONTROLLER_STOPPED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:
-    case DK_EVENT_CONFIGURATION_APPLIED:
-    case DK_EVENT_JOB_SIGNALLED:
     case DK_EVENT_TYPE_COUNT:
         break;
     }

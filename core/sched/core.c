@@ -73,6 +73,7 @@ struct dk_core *dk_core_create(const struct dk_alloc *alloc, const struct dk_cor
     dk_intern_init(&core->texts, core->alloc);
     dk_bitmap_init(&core->cores_free, core->alloc);
     dk_bitmap_init(&core->gpus_free, core->alloc);
+    dk_config_init(&core->config, core->alloc);
     core->scratch = dk_scratch_create(core->alloc);
     return core;
 }
@@ -127,6 +128,7 @@ void dk_core_destroy(struct dk_core *core)
     jobs_release(core);
     machine_release(core);
     dk_scratch_destroy(core->scratch);
+    dk_config_release(&core->config);
     dk_alloc_free(alloc, core->demands, core->demand_capacity * sizeof(*core->demands));
     dk_alloc_free(alloc, core->conditions, core->condition_capacity * sizeof(*core->conditions));
     dk_alloc_free(alloc, core->outcomes, core->outcome_capacity * sizeof(*core->outcomes));
@@ -182,6 +184,8 @@ const char *dk_core_job_reason(const struct dk_core *core, int64_t id)
     if (slot == DK_SLOT_NONE || dk_job_at(core, slot)->state != DK_JOB_PENDING)
         return "None";
     job = dk_job_at(core, slot);
+    if (job->wait != 0 && job->ending == DK_END_STATE_BOOT_FAIL)
+        return "JobLaunchFailure";
     if (job->wait & DK_WAIT_HELD_ADMIN)
         return "JobHeldAdmin";
     if (job->wait & DK_WAIT_HELD_USER)

@@ -49,10 +49,10 @@ void dk_events_release(struct dk_events *events);
 
 /* What the controller knows of a request and the core may believe. */
 struct dk_stamp {
-    int64_t number;        /* position in `requests`, from 1; becomes meta.cause */
-    int64_t time;          /* stamped by the controller, microseconds since 1970 */
-    bool has_actor;        /* false: a node or docket itself, trusted by its channel */
-    bool is_operator;      /* may act on everybody's jobs and on nodes */
+    int64_t number;   /* position in `requests`, from 1; becomes meta.cause */
+    int64_t time;     /* stamped by the controller, microseconds since 1970 */
+    bool has_actor;   /* false: a node or docket itself, trusted by its channel */
+    bool is_operator; /* root or docket's own user; the core adds the configuration's operators */
     struct dk_actor actor; /* proven, not claimed */
 };
 
@@ -111,6 +111,20 @@ bool dk_event_is_decision(const struct dk_event *event);
 
 /* Adds an event with `type` and `meta.time`; every field of its record is the caller's to set. */
 struct dk_event *dk_events_add(struct dk_events *events, enum dk_event_type type, int64_t time);
+
+/* --- the configuration --- */
+
+/* The configuration but for partitions and policy, which are empty here: as last applied, docket's
+ * defaults before. Good until the next event is applied. Numbers that are 0 mean what the schema
+ * says; array_tasks_max 0: docket's own limit. */
+const struct dk_cluster_config *dk_core_settings(const struct dk_core *core);
+/* All of it, partitions and policy as they are in force now. Lists are in order of name; they lie
+ * in the arena, the texts in the core: good until the next event is applied. */
+void dk_core_config(const struct dk_core *core, struct dk_arena *arena,
+                    struct dk_cluster_config *config);
+int64_t dk_core_config_seq(const struct dk_core *core); /* of the last ConfigurationApplied, or 0 */
+/* Is this login name among the configuration's operators? */
+bool dk_core_is_operator(const struct dk_core *core, struct dk_text user);
 
 /* --- looking in: for tests, reports and the auditor; no decision is made by these --- */
 

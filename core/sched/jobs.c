@@ -39,6 +39,7 @@ uint32_t dk_job_new(struct dk_core *core, int64_t id)
     job->state = DK_JOB_PENDING;
     job->dependency_first = job->waiter_first = DK_SLOT_NONE;
     job->name_next = job->name_prev = DK_SLOT_NONE;
+    job->task_next = job->task_prev = DK_SLOT_NONE;
     dk_table_put(&core->jobs_by_id, (uint64_t)id, slot);
     return slot;
 }
@@ -58,6 +59,8 @@ void dk_job_drop(struct dk_core *core, uint32_t slot)
     core->partitions[job->partition].jobs--;
     job->cores.count = job->gpus.count = 0;
     if (job->array != NULL) {
+        core->arrays--;
+        core->tasks_waiting -= job->array->waiting;
         dk_alloc_free(core->alloc, job->array->ranges,
                       job->array->range_capacity * sizeof(*job->array->ranges));
         dk_alloc_free(core->alloc, job->array, sizeof(*job->array));
@@ -68,7 +71,19 @@ void dk_job_drop(struct dk_core *core, uint32_t slot)
     core->job_free = slot;
 }
 
-void dk_job_lost_node(const struct dk_job *job, struct dk_event *event)
+static struct dk_text why_lost(struct dk_arena *arena, struct dk_text node, const char *what)
+{
+    struct dk_text parts[3] = { dk_text_of("node "), node, dk_text_of(what) };
+    uint32_t size = parts[0].size + parts[1].size + parts[2].size, at = 0;
+    char *text = dk_arena_take(arena, size);
+
+    for (int i = 0; i < 3; at += parts[i++].size)
+        memcpy(text + at, parts[i].data, parts[i].size);
+    return (struct dk_text){ text, size };
+}
+
+void dk_job_lost_node(const struct dk_job *job, struct dk_event *event, struct dk_arena *arena,
+                      struct dk_text node, const char *what)
 {
     if ((job->flags & DK_FLAG_REQUEUE) && job->state == DK_JOB_RUNNING) {
         event->type = DK_EVENT_JOB_REQUEUED;
@@ -82,6 +97,7 @@ void dk_job_lost_node(const struct dk_job *job, struct dk_event *event)
     event->job_ended.job = job->id;
     event->job_ended.attempt = (int32_t)job->attempt;
     event->job_ended.state = DK_END_STATE_NODE_FAIL;
+    event->job_ended.why = why_lost(arena, node, what);
 }
 
 /* --- demands --- */
@@ -181,6 +197,37 @@ void dk_demand_drop(struct dk_core *core, uint32_t index)
     dk_intern_drop(&core->texts, demand->constraint);
     demand->free_next = core->demand_free;
     core->demand_free = index;
+}
+
+/* --- the tasks of an array that are jobs by now, in order of id --- */
+
+void dk_task_link(struct dk_core *core, uint32_t slot)
+{
+    struct dk_job *task = dk_job_at(core, slot);
+    struct dk_array *array = dk_job_at(core, dk_job_slot(core, task->array_job))->array;
+
+    task->task_prev = array->task_last;
+    task->task_next = DK_SLOT_NONE;
+    if (array->task_last != DK_SLOT_NONE)
+        dk_job_at(core, array->task_last)->task_next = slot;
+    else
+        array->task_first = slot;
+    array->task_last = slot;
+}
+
+void dk_task_unlink(struct dk_core *core, uint32_t slot)
+{
+    struct dk_job *task = dk_job_at(core, slot);
+    struct dk_array *array = dk_job_at(core, dk_job_slot(core, task->array_job))->array;
+
+    if (task->task_prev != DK_SLOT_NONE)
+        dk_job_at(core, task->task_prev)->task_next = task->task_next;
+    else
+        array->task_first = task->task_next;
+    if (task->task_next != DK_SLOT_NONE)
+        dk_job_at(core, task->task_next)->task_prev = task->task_prev;
+    else
+        array->task_last = task->task_prev;
 }
 
 /* --- names: the active jobs of one name, in order of id, for singleton dependencies --- */

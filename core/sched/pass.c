@@ -259,7 +259,9 @@ int64_t dk_beat_deadline(const struct dk_core *core)
     return silent * 2 > watched_count ? INT64_MAX : first;
 }
 
-static bool job_uses_lost(const struct dk_core *core, const struct dk_job *job, const bool *lost)
+/* The first of its nodes that is lost; DK_SLOT_NONE: none. */
+static uint32_t job_lost_node(const struct dk_core *core, const struct dk_job *job,
+                              const bool *lost)
 {
     for (uint32_t i = 0; i < job->cores.count; i++) {
         struct dk_range range = job->cores.items[i];
@@ -270,13 +272,13 @@ static bool job_uses_lost(const struct dk_core *core, const struct dk_job *job, 
             uint32_t here = node->core_first + node->cores - range.first;
 
             if (lost[number])
-                return true;
+                return number;
             here = here < range.count ? here : range.count;
             range.first += here;
             range.count -= here;
         }
     }
-    return false;
+    return DK_SLOT_NONE;
 }
 
 /* Nodes that were silent for too long are down, and their jobs end or go back to the queue. */
@@ -312,9 +314,13 @@ static void nodes_lost(struct dk_core *core, int64_t now, struct dk_events *out)
         const struct dk_entry *entry;
 
         while ((entry = dk_order_list_at(&core->domains[d].running, place)) != NULL) {
-            if (job_uses_lost(core, dk_job_at(core, entry->slot), lost))
-                dk_job_lost_node(dk_job_at(core, entry->slot),
-                                 dk_events_add(out, DK_EVENT_JOB_ENDED, now));
+            const struct dk_job *job = dk_job_at(core, entry->slot);
+            uint32_t number = job_lost_node(core, job, lost);
+
+            if (number != DK_SLOT_NONE)
+                dk_job_lost_node(job, dk_events_add(out, DK_EVENT_JOB_ENDED, now), &out->arena,
+                                 dk_intern_text(&core->texts, core->nodes[number].name),
+                                 " does not respond");
             place = dk_place_next(&core->domains[d].running, place);
         }
     }
@@ -332,6 +338,7 @@ static void hopeless_ended(const struct dk_core *core, int64_t now, struct dk_ev
         memset(&event->job_ended, 0, sizeof(event->job_ended));
         event->job_ended.job = core->doomed[i];
         event->job_ended.state = DK_END_STATE_CANCELLED;
+        event->job_ended.why = dk_text_of("a dependency can never be satisfied");
     }
 }
 

@@ -6,7 +6,8 @@
  * and everything else in order of number: equal states have equal snapshots. What is derived is not
  * written.
  *
- *     "dksnap01" | counters, policy | nodes | partitions | jobs | outcomes | keys | due | "end."
+ *     "dksnap02" | counters, policy | configuration | nodes | partitions | jobs | outcomes | keys |
+ * due | "end."
  *
  * Reading trusts nothing: counts are bounded by the bytes that are left, indices are checked before
  * they are used, and cores that two jobs hold are found before they are taken.
@@ -151,6 +152,89 @@ static void io_counters(struct io *io)
     policy->weight_age = (int32_t)io_within(io, policy->weight_age, 0, 1000000);
     policy->weight_size = (int32_t)io_within(io, policy->weight_size, 0, 1000000);
     policy->weight_partition = (int32_t)io_within(io, policy->weight_partition, 0, 1000000);
+}
+
+/* --- the rest of the configuration --- */
+
+static void io_bounded(struct io *io, int32_t *value, int32_t max)
+{
+    *value = (int32_t)io_within(io, *value, 0, max);
+}
+
+/* A text that lies in the snapshot when reading: the caller copies it before that goes. */
+static void io_text_plain(struct io *io, struct dk_text *text)
+{
+    text->size = io_count(io, text->size, 1);
+    if (writing(io)) {
+        io->bad = !dk_buf_add(io->out, text->data, text->size) || io->bad;
+        return;
+    }
+    text->data = (const char *)io->at;
+    io->at += text->size;
+}
+
+static void io_texts(struct io *io, struct dk_arena *arena, const struct dk_text **texts,
+                     uint32_t *count)
+{
+    struct dk_text *items;
+
+    *count = io_count(io, *count, 8);
+    items = dk_arena_take(arena, (*count + 1) * sizeof(*items));
+    for (uint32_t i = 0; i < *count; i++) {
+        items[i] = writing(io) ? (*texts)[i] : (struct dk_text){ NULL, 0 };
+        io_text_plain(io, &items[i]);
+    }
+    *texts = items;
+}
+
+static void io_limits(struct io *io, struct dk_arena *arena, struct dk_cluster_config *spec)
+{
+    struct dk_limit_spec *items;
+
+    spec->limits_count = io_count(io, spec->limits_count, 64);
+    items = dk_arena_take(arena, (spec->limits_count + 1) * sizeof(*items));
+    for (uint32_t i = 0; i < spec->limits_count; i++) {
+        struct dk_limit_spec *limit = &items[i];
+
+        memset(limit, 0, sizeof(*limit));
+        if (writing(io))
+            *limit = spec->limits[i];
+        limit->scope =
+            (enum dk_limit_scope)io_within(io, (int64_t)limit->scope, 0, DK_LIMIT_SCOPE_COUNT - 1);
+        io_text_plain(io, &limit->name);
+        io_bounded(io, &limit->jobs_active_max, INT32_MAX);
+        io_bounded(io, &limit->jobs_running_max, INT32_MAX);
+        limit->cores_running_max = io_within(io, limit->cores_running_max, 0, INT64_MAX);
+        limit->gpus_running_max = io_within(io, limit->gpus_running_max, 0, INT64_MAX);
+        limit->nodes_running_max = io_within(io, limit->nodes_running_max, 0, INT64_MAX);
+        limit->memory_mib_running_max = io_within(io, limit->memory_mib_running_max, 0, INT64_MAX);
+    }
+    spec->limits = items;
+}
+
+static void io_config(struct io *io)
+{
+    struct dk_core *core = io->core;
+    struct dk_cluster_config spec = core->config.spec;
+    int64_t seq = io_within(io, core->config.seq, 0, core->seq);
+    struct dk_arena arena;
+
+    dk_arena_init(&arena, core->alloc);
+    io_text_plain(io, &spec.cluster);
+    io_text_plain(io, &spec.prolog);
+    io_text_plain(io, &spec.epilog);
+    io_text_plain(io, &spec.mail_program);
+    spec.kill_wait_us = io_within(io, spec.kill_wait_us, 0, INT64_MAX / 2);
+    spec.ended_visible_us = io_within(io, spec.ended_visible_us, 0, INT64_MAX / 2);
+    spec.beat_us = io_within(io, spec.beat_us, 0, INT64_MAX / 2);
+    io_bounded(io, &spec.jobs_active_max, INT32_MAX);
+    io_bounded(io, &spec.array_tasks_max, INT32_MAX);
+    io_texts(io, &arena, &spec.nodes_expected, &spec.nodes_expected_count);
+    io_texts(io, &arena, &spec.operators, &spec.operators_count);
+    io_limits(io, &arena, &spec);
+    if (!writing(io) && !io->bad)
+        dk_config_keep(&core->config, &spec, seq);
+    dk_arena_release(&arena);
 }
 
 /* --- nodes and partitions --- */
@@ -324,6 +408,8 @@ static void io_array(struct io *io, struct dk_job *job)
     if (!writing(io)) {
         job->array = dk_alloc_new(io->core->alloc, sizeof(*job->array));
         memset(job->array, 0, sizeof(*job->array));
+        job->array->task_first = job->array->task_last = DK_SLOT_NONE;
+        io->core->arrays++;
     }
     array = job->array;
     io_u32(io, &array->running_max);
@@ -348,6 +434,8 @@ static void io_array(struct io *io, struct dk_job *job)
     }
     if (waiting != array->waiting)
         io->bad = true;
+    if (!writing(io))
+        io->core->tasks_waiting += array->waiting;
 }
 
 static void io_conditions(struct io *io, uint32_t slot)
@@ -566,6 +654,8 @@ static void arrays_check(struct io *io)
         tasks++;
         if (master == DK_SLOT_NONE || dk_job_at(core, master)->array == NULL)
             io->bad = true;
+        else
+            dk_task_link(core, slot); /* slots of a core just read are in order of id */
     }
     if (live != tasks)
         io->bad = true;
@@ -675,11 +765,12 @@ static void io_due(struct io *io)
 void dk_core_snapshot(const struct dk_core *core, struct dk_buf *out)
 {
     struct io io = { (struct dk_core *)(uintptr_t)core, out, NULL, NULL, false };
-    char magic[8] = { 'd', 'k', 's', 'n', 'a', 'p', '0', '1' }, end[4] = { 'e', 'n', 'd', '.' };
+    char magic[8] = { 'd', 'k', 's', 'n', 'a', 'p', '0', '2' }, end[4] = { 'e', 'n', 'd', '.' };
 
     dk_domains_ensure(io.core);
     io_bytes(&io, magic, sizeof(magic));
     io_counters(&io);
+    io_config(&io);
     io_nodes(&io);
     io_partitions(&io);
     jobs_write(&io);
@@ -712,6 +803,8 @@ static void digest_build(struct dk_core *core)
             core->digest += dk_digest_outcome(&core->outcomes[i]);
     for (uint32_t i = 0; i < dk_min((int64_t)core->key_count, DK_KEYS_MAX); i++)
         core->digest += dk_digest_key(&core->keys[i]);
+    if (core->config.seq > 0)
+        core->digest += core->config.hash;
 }
 
 static bool nodes_settle(struct io *io)
@@ -747,12 +840,13 @@ enum dk_status dk_core_restore(struct dk_core **out, const uint8_t *data, size_t
         dk_core_destroy(core);
         return dk_fail(err, DK_CORRUPT, "these bytes are not a snapshot");
     }
-    if (memcmp(magic + 6, "01", 2) != 0) {
+    if (memcmp(magic + 6, "02", 2) != 0) {
         dk_core_destroy(core);
         return dk_fail(err, DK_UNSUPPORTED,
-                       "the snapshot is of version %.2s, this program reads 01", magic + 6);
+                       "the snapshot is of version %.2s, this program reads 02", magic + 6);
     }
     io_counters(&io);
+    io_config(&io);
     io_nodes(&io);
     io.bad = io.bad || !nodes_settle(&io);
     if (!io.bad)

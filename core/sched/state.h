@@ -11,6 +11,7 @@
 #include "base/fixed.h"
 #include "base/table.h"
 #include "sched/bitmap.h"
+#include "sched/config.h"
 #include "sched/core.h"
 #include "sched/hash.h"
 #include "sched/intern.h"
@@ -79,6 +80,8 @@ struct dk_array {
     uint32_t waiting;     /* tasks in ranges */
     uint32_t live;        /* tasks started and not ended */
     uint32_t ended_well, ended_badly;
+    /* derived */
+    uint32_t task_first, task_last; /* the live ones by id: slots */
 };
 
 struct dk_job {
@@ -98,7 +101,8 @@ struct dk_job {
     uint32_t waiter_first;     /* conditions of other jobs on this one */
     /* derived */
     uint32_t name_next, name_prev;
-    uint64_t hash; /* its part of the digest */
+    uint32_t task_next, task_prev; /* tasks of one array */
+    uint64_t hash;                 /* its part of the digest */
 };
 
 /* One condition: in the list of the job that has it, and in that of the job it names. */
@@ -204,10 +208,12 @@ struct dk_core {
     int64_t requests_next;
     int64_t logic;
     struct dk_policy_spec policy;
+    struct dk_config config;
 
     struct dk_job **job_pages; /* 1,024 a page */
     uint32_t job_page_count, job_free, job_limit;
     uint64_t jobs_pending, jobs_running;
+    uint64_t arrays, tasks_waiting; /* derived: arrays count as pending jobs, their tasks here */
     struct dk_table jobs_by_id;
 
     struct dk_demand *demands;
@@ -305,8 +311,10 @@ static inline uint32_t dk_job_slot(const struct dk_core *core, int64_t id)
 
 uint32_t dk_job_new(struct dk_core *core, int64_t id);
 void dk_job_drop(struct dk_core *core, uint32_t slot);
-/* Makes the event what follows for a job whose node is gone: back to the queue, or NODE_FAIL. */
-void dk_job_lost_node(const struct dk_job *job, struct dk_event *event);
+/* Makes the event what follows for a job whose node is gone: back to the queue, or NODE_FAIL
+ * because "node NODE" and `what`. */
+void dk_job_lost_node(const struct dk_job *job, struct dk_event *event, struct dk_arena *arena,
+                      struct dk_text node, const char *what);
 uint32_t dk_demand_hold(struct dk_core *core, const struct dk_demand *wanted);
 void dk_demand_drop(struct dk_core *core, uint32_t demand);
 void dk_demand_from_spec(struct dk_demand *demand, const struct dk_job_spec *spec);
@@ -314,6 +322,13 @@ void dk_demand_complete(struct dk_demand *demand); /* the derived fields */
 void dk_name_link(struct dk_core *core, uint32_t slot);
 void dk_name_link_sorted(struct dk_core *core, uint32_t slot); /* not the newest job */
 void dk_name_unlink(struct dk_core *core, uint32_t slot);
+void dk_task_link(struct dk_core *core, uint32_t slot); /* the newest task of its array */
+void dk_task_unlink(struct dk_core *core, uint32_t slot);
+/* Jobs pending and running, each task of an array counted. */
+static inline uint64_t dk_jobs_active(const struct dk_core *core)
+{
+    return core->jobs_pending - core->arrays + core->tasks_waiting + core->jobs_running;
+}
 
 /* --- queue.c: who is eligible, and in what order --- */
 

@@ -71,6 +71,9 @@ static void fresh(struct table *table)
 static struct dk_dependency dependency;
 static struct dk_index_range range;
 static struct dk_text feature;
+static struct dk_text names[3][8]; /* nodes expected, operators, nodes of a job */
+static struct dk_limit_spec limit;
+static struct dk_partition_spec partitions[8];
 
 static void submit(const char *row, struct dk_request *request)
 {
@@ -121,6 +124,76 @@ static void set_node(const char *row, struct dk_request *request, enum dk_node_c
     request->set_node_condition.reason = dk_text_of("because");
 }
 
+/* a,b,c in texts that live until the next call with the same list. */
+static uint32_t list(const char *row, const char *name, int which)
+{
+    static char kept[3][64];
+    const char *value = word(row, name);
+    uint32_t count = 0;
+
+    (void)snprintf(kept[which], sizeof(kept[which]), "%s", value == NULL ? "" : value);
+    for (char *at = kept[which]; *at != 0 && count < 8;) {
+        char *end = strchr(at, ',');
+
+        if (end != NULL)
+            *end = 0;
+        names[which][count++] = dk_text_of(at);
+        at = end == NULL ? at + strlen(at) : end + 1;
+    }
+    return count;
+}
+
+static enum dk_limit_scope scope_of(const char *name)
+{
+    for (int i = 0; i < DK_LIMIT_SCOPE_COUNT; i++)
+        if (strcmp(dk_limit_scope_name((enum dk_limit_scope)i), name) == 0)
+            return (enum dk_limit_scope)i;
+    return DK_LIMIT_SCOPE_CLUSTER;
+}
+
+/* config partitions=a,b default=a scope=USER name=ada jobs=N active=N cores=N ... */
+static void config(const char *row, struct dk_request *request)
+{
+    static struct dk_text partition_names[8];
+    struct dk_cluster_config *spec = &request->apply_configuration.config;
+    uint32_t count = list(row, "partitions", 0);
+
+    memcpy(partition_names, names[0], sizeof(partition_names));
+    request->type = DK_REQUEST_APPLY_CONFIGURATION;
+    request->apply_configuration.replaces = number(row, "replaces");
+    spec->cluster = dk_text_of("test");
+    spec->policy = (struct dk_policy_spec){ .backfill = DK_BACKFILL_EASY, .enforce_limits = true };
+    spec->policy.beat_timeout_us = number(row, "timeout") * SECOND;
+    spec->beat_us = SECOND;
+    spec->jobs_active_max = (int32_t)number(row, "jobs_active_max");
+    spec->array_tasks_max = (int32_t)number(row, "array_tasks_max");
+    memset(partitions, 0, sizeof(partitions));
+    for (uint32_t i = 0; i < count; i++) {
+        partitions[i].name = list(row, "partitions", 0) > i ? partition_names[i] : dk_text_of("");
+        partitions[i].all_nodes = true;
+        partitions[i].is_default = dk_text_equal(partitions[i].name, text(row, "default"));
+        partitions[i].tier = (int32_t)number(row, "tier");
+    }
+    spec->partitions = partitions;
+    spec->partitions_count = count;
+    spec->nodes_expected_count = list(row, "expected", 2);
+    spec->nodes_expected = names[2];
+    spec->operators_count = list(row, "operators", 1);
+    spec->operators = names[1];
+    if (word(row, "scope") == NULL)
+        return;
+    limit = (struct dk_limit_spec){ .scope = scope_of(word(row, "scope")),
+                                    .name = text(row, "name"),
+                                    .jobs_active_max = (int32_t)number(row, "active"),
+                                    .jobs_running_max = (int32_t)number(row, "jobs"),
+                                    .cores_running_max = number(row, "cores"),
+                                    .gpus_running_max = number(row, "gpus"),
+                                    .nodes_running_max = number(row, "nodes"),
+                                    .memory_mib_running_max = number(row, "memory") };
+    spec->limits = &limit;
+    spec->limits_count = 1;
+}
+
 static void site(const char *row, struct dk_request *request)
 {
     static char name[16];
@@ -163,11 +236,24 @@ static bool request_of(const char *row, struct dk_request *request)
         request->type = DK_REQUEST_REPORT_END;
         request->report_end.job = number(row, "job");
         request->report_end.attempt = (int32_t)number(row, "attempt");
+        request->report_end.requeue = word(row, "unstarted") != NULL;
         request->report_end.state = verb[0] == 'f' ? DK_END_STATE_FAILED : DK_END_STATE_COMPLETED;
     } else if (strcmp(verb, "policy") == 0) {
         request->type = DK_REQUEST_CONFIGURE_POLICY;
         request->configure_policy.spec =
             (struct dk_policy_spec){ .backfill = DK_BACKFILL_EASY, .enforce_limits = true };
+    } else if (strcmp(verb, "config") == 0) {
+        memset(request, 0, sizeof(*request));
+        config(row, request);
+    } else if (strcmp(verb, "signal") == 0) {
+        request->type = DK_REQUEST_SIGNAL_JOB;
+        request->signal_job.job = number(row, "job");
+        request->signal_job.signal = (int32_t)number(row, "signal");
+    } else if (strcmp(verb, "beat") == 0) {
+        memset(request, 0, sizeof(*request));
+        request->type = DK_REQUEST_BEAT_NODES;
+        request->beat_nodes.nodes_count = list(row, "nodes", 0);
+        request->beat_nodes.nodes = names[0];
     } else if (strcmp(verb, "up") == 0) {
         set_node(row, request, DK_NODE_CONDITION_UP);
     } else if (strcmp(verb, "drain") == 0) {
@@ -212,7 +298,7 @@ static void say(struct table *table, const struct dk_events *events)
 static bool run(struct table *table, const char *row)
 {
     /* Operators do the site's work and what a user may not; users submit. */
-    bool is_user = strncmp(row, "submit", 6) == 0;
+    bool is_user = strncmp(row, "submit", 6) == 0 || word(row, "user") != NULL;
     struct dk_stamp stamp = { .has_actor = true, .is_operator = !is_user };
     struct dk_event clock = { .type = DK_EVENT_CLOCK_ADVANCED };
     const struct dk_events *events;
@@ -229,6 +315,10 @@ static bool run(struct table *table, const char *row)
     }
     if (strncmp(row, "clock", 5) == 0) {
         clock.meta.time = table->now;
+        if (word(row, "restarted") != NULL) {
+            clock.type = DK_EVENT_CONTROLLER_STARTED;
+            clock.controller_started.build = clock.controller_started.host = dk_text_of("test");
+        }
         dk_batcher_event(table->batcher, &clock);
     } else {
         if (!request_of(row, &request))
@@ -236,6 +326,11 @@ static bool run(struct table *table, const char *row)
         stamp.number = ++table->number;
         stamp.time = table->now;
         stamp.actor.uid = is_user ? 1000 : 0;
+        stamp.actor.user = dk_text_of(is_user ? "ada" : "root");
+        if (word(row, "user") != NULL) {
+            stamp.actor.user = text(row, "user");
+            stamp.actor.uid = 1000 + stamp.actor.user.data[0];
+        }
         dk_batcher_request(table->batcher, &stamp, &request, NULL);
     }
     if (dk_batcher_close(table->batcher, table->now, &events, NULL) != DK_OK)
