@@ -30,6 +30,8 @@ static void plan_entry(struct dk_pass *pass, const struct dk_entry *entry, int64
         int64_t start = dk_profile_earliest(profile, pass->now, entry->cores, entry->span);
 
         pass->scratch->examined++;
+        if (dk_traced(pass))
+            dk_trace_plan(pass, entry, start);
         if (start == INT64_MAX)
             return; /* never: nor will its other tasks */
         dk_profile_change(profile, start, dk_add_saturated(start, entry->span),
@@ -174,7 +176,7 @@ void dk_conservative_counted(struct dk_pass *pass)
     dk_profile_build(&pass->scratch->profile, pass);
     dk_walk_start(&walk, pass->core, domain, pass->now);
     while ((entry = dk_walk_peek(&walk)) != NULL && left > 0 &&
-           candidates_left(pass, &walk, &candidates)) {
+           candidates_left(pass, &walk, &candidates) && !dk_trace_done(pass)) {
         plan_entry(pass, entry, &left);
         dk_walk_next(&walk);
     }
@@ -231,6 +233,8 @@ static void record_plans(struct dk_pass *pass, const struct kept_plan *plans, ui
     uint32_t changes = 0;
 
     for (uint32_t i = 0; i < count; i++) {
+        if (dk_traced(pass))
+            dk_trace_plan(pass, &plans[i].entry, plans[i].start);
         if (plans[i].start > pass->now)
             pass->scratch->planned_first = dk_min(pass->scratch->planned_first, plans[i].start);
         if (plans[i].start != plans[i].before && plans[i].start > pass->now) {

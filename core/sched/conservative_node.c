@@ -176,6 +176,8 @@ static void plan_entry(struct plan *plan, const struct dk_entry *entry, int64_t 
     for (uint32_t wanted = tasks.left; wanted > 0 && *left > 0; wanted--, (*left)--) {
         int64_t start = earliest(plan, entry);
 
+        if (dk_traced(pass))
+            dk_trace_plan(pass, entry, start);
         if (start == INT64_MAX)
             return;
         plan_reserve(plan, entry, start);
@@ -197,7 +199,8 @@ void dk_conservative_by_node(struct dk_pass *pass)
         return;
     plan_start(&plan, pass);
     dk_walk_start(&walk, pass->core, pass->domain, pass->now);
-    while ((entry = dk_walk_peek(&walk)) != NULL && left > 0 && pass->free >= cores_min) {
+    while ((entry = dk_walk_peek(&walk)) != NULL && left > 0 &&
+           (pass->free >= cores_min || dk_trace_beyond(pass)) && !dk_trace_done(pass)) {
         plan_entry(&plan, entry, &left);
         dk_walk_next(&walk);
     }

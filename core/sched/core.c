@@ -178,8 +178,6 @@ const char *dk_core_job_reason(const struct dk_core *core, int64_t id)
 {
     uint32_t slot = dk_job_slot(core, id);
     const struct dk_job *job;
-    const struct dk_domain *domain;
-    const struct dk_entry *first;
 
     if (slot == DK_SLOT_NONE || dk_job_at(core, slot)->state != DK_JOB_PENDING)
         return "None";
@@ -206,9 +204,7 @@ const char *dk_core_job_reason(const struct dk_core *core, int64_t id)
         return "None";
     if (core->domains_dirty)
         return "Priority";
-    domain = dk_job_domain(core, job);
-    first = dk_order_list_at(&domain->queue, (struct dk_place){ 0, 0 });
-    return first != NULL && first->id == id ? "Resources" : "Priority";
+    return dk_reason_eligible(core, job);
 }
 
 int64_t dk_core_next_deadline(const struct dk_core *core)

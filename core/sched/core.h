@@ -149,7 +149,8 @@ enum dk_job_state {
 enum dk_job_state dk_core_job_state(const struct dk_core *core, int64_t job);
 
 /* Why a pending job waits, in Slurm's words where it has one ("Priority", "Resources",
- * "Dependency", "JobHeldUser"...); "None" for one that does not wait. */
+ * "Dependency", "JobHeldUser"...); "None" for one that does not wait. For many jobs ask
+ * dk_core_waiting_each (explain.h): where the order moves with time this ranks the whole queue. */
 const char *dk_core_job_reason(const struct dk_core *core, int64_t job);
 
 #endif

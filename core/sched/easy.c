@@ -131,6 +131,10 @@ void dk_easy_counted(struct dk_pass *pass)
     }
     filter.cores = pass->free;
     filter.extra = 0;
+    if (entry != NULL && dk_traced(pass)) {
+        dk_count_shadow(pass, entry->cores, &shadow, &filter.extra);
+        dk_trace_head(pass, entry, shadow, filter.extra, NULL);
+    }
     if (entry != NULL && pass->core->policy.backfill == DK_BACKFILL_EASY) {
         struct dk_entry head = *entry;
 

@@ -220,9 +220,13 @@ void dk_easy_by_node(struct dk_pass *pass)
             break;
         dk_walk_next(&walk);
     }
-    if (entry == NULL || pass->core->policy.backfill != DK_BACKFILL_EASY)
+    if (entry == NULL || (pass->core->policy.backfill != DK_BACKFILL_EASY && !dk_traced(pass)))
         return;
     head = *entry;
     reserve(pass, &head, &reservation);
+    if (dk_traced(pass))
+        dk_trace_head(pass, &head, reservation.shadow, 0, &reservation.extra);
+    if (pass->core->policy.backfill != DK_BACKFILL_EASY)
+        return;
     backfill(pass, &walk, &reservation);
 }

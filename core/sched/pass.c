@@ -390,6 +390,14 @@ static void domain_pass(struct dk_core *core, struct dk_domain *domain, int64_t 
     give_back(&pass);
 }
 
+void dk_pass_run(struct dk_core *core, struct dk_domain *domain, int64_t now, struct dk_events *out)
+{
+    if (core->scratch->arena.chunks != NULL)
+        dk_arena_reset(&core->scratch->arena);
+    core->scratch->tasks_placed = 0;
+    domain_pass(core, domain, now, out);
+}
+
 /* The core is only read, but for its derived tables: they are marked while a pass thinks and are as
  * they were when it returns; and the shortcut remembers what the pass found. Neither is state. */
 void dk_core_schedule(const struct dk_core *core, int64_t now, struct dk_events *out)

@@ -13,6 +13,7 @@
 #ifndef DK_SCHED_PASS_H
 #define DK_SCHED_PASS_H
 
+#include "sched/explain.h"
 #include "sched/state.h"
 
 /* --- rank.c: orders that move with time --- */
@@ -25,6 +26,8 @@ struct dk_rank {
 void dk_rank_set(const struct dk_core *core, const struct dk_entry *entry, int64_t submit,
                  int64_t now, struct dk_rank *rank);
 bool dk_rank_before(const struct dk_rank *a, const struct dk_rank *b);
+/* The value as number * 2^exponent. */
+void dk_rank_parts(const struct dk_rank *rank, int64_t *number, int32_t *exponent);
 
 /* --- walk.c: the queue in order --- */
 
@@ -196,6 +199,30 @@ typedef void dk_holding_visit(void *context, uint32_t node, uint32_t cores, uint
 void dk_holding_each(const struct dk_core *core, const struct dk_taken *holding,
                      dk_holding_visit *visit, void *context);
 
+/* --- explain_pass.c: a listener --- */
+
+/* Who wants to know what a pass finds out. scratch->trace is NULL but while somebody explains. */
+struct dk_trace {
+    const struct dk_domain *domain; /* only passes over this one */
+    uint32_t slot;                  /* of the job asked about */
+    bool beyond; /* go on to that job though nothing can start now; decisions are not used then */
+    int64_t plans_left; /* with beyond: plan at most so many */
+    struct dk_pass_notes *notes;
+};
+
+/* The first that does not fit, and its reservation; `beside` is what is left of each node then,
+ * NULL where cores are counted. */
+void dk_trace_head(struct dk_pass *pass, const struct dk_entry *head, int64_t shadow,
+                   uint64_t extra, const struct dk_view *beside);
+void dk_trace_plan(struct dk_pass *pass, const struct dk_entry *entry, int64_t start);
+bool dk_trace_beyond(const struct dk_pass *pass); /* asked to go on */
+bool dk_trace_done(struct dk_pass *pass);         /* all that was asked for is known */
+static inline bool dk_traced(const struct dk_pass *pass);
+
+/* A pass over one domain, whether it is due or not. */
+void dk_pass_run(struct dk_core *core, struct dk_domain *domain, int64_t now,
+                 struct dk_events *out);
+
 /* --- easy.c, conservative.c: the disciplines --- */
 
 void dk_easy_counted(struct dk_pass *pass);
@@ -233,6 +260,8 @@ struct dk_scratch {
         uint64_t key, machine;
     } possible[256];
 
+    struct dk_trace *trace; /* NULL: nobody listens */
+
     /* What the last pass left: while nothing but submissions follows, only those are examined. */
     bool kept;
     uint64_t kept_version;
@@ -245,5 +274,11 @@ struct dk_scratch {
     uint32_t fresh_count;
     bool fresh_many;
 };
+
+static inline bool dk_traced(const struct dk_pass *pass)
+{
+    return __builtin_expect(pass->scratch->trace != NULL, 0) &&
+           pass->scratch->trace->domain == pass->domain;
+}
 
 #endif

@@ -24,7 +24,6 @@
 
 #include <string.h>
 
-#define TIER_SHIFT 104
 #define PRIORITY_SCALE ((int64_t)1 << 20)
 
 struct dk_domain *dk_job_domain(const struct dk_core *core, const struct dk_job *job)
@@ -94,7 +93,7 @@ dk_i128 dk_order_key(const struct dk_core *core, const struct dk_job *job)
         key = key_ageless(core, job) + age_rate(core) * job->eligible;
         break;
     }
-    return key - (dk_i128)core->partitions[job->partition].tier * ((dk_i128)1 << TIER_SHIFT);
+    return key - (dk_i128)core->partitions[job->partition].tier * ((dk_i128)1 << DK_TIER_SHIFT);
 }
 
 dk_i128 dk_order_key_aged(const struct dk_core *core, const struct dk_job *job)

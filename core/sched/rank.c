@@ -144,6 +144,12 @@ void dk_rank_set(const struct dk_core *core, const struct dk_entry *entry, int64
         rank->value = ((uint64_t)(value.exponent + 1024) << 52) | (value.mantissa - HIDDEN_BIT);
 }
 
+void dk_rank_parts(const struct dk_rank *rank, int64_t *number, int32_t *exponent)
+{
+    *number = rank->value == 0 ? 0 : (int64_t)((rank->value & (HIDDEN_BIT - 1)) | HIDDEN_BIT);
+    *exponent = rank->value == 0 ? 0 : (int32_t)(rank->value >> 52) - 1024;
+}
+
 bool dk_rank_before(const struct dk_rank *a, const struct dk_rank *b)
 {
     int64_t tier_a = (int64_t)(a->entry->key >> 100), tier_b = (int64_t)(b->entry->key >> 100);

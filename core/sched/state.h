@@ -19,6 +19,7 @@
 
 #define DK_SLOT_NONE UINT32_MAX
 #define DK_TIME_NONE INT64_MIN
+#define DK_TIER_SHIFT 104 /* of a key: the bits of its tier (queue.c) */
 #define DK_SECOND_US ((int64_t)1000000)
 
 /* Jobs that ended and whose outcome is still known, for dependencies that come late. */
@@ -420,6 +421,11 @@ uint64_t dk_digest_key(const struct dk_key_entry *entry);
 struct dk_scratch *dk_scratch_create(const struct dk_alloc *alloc);
 void dk_scratch_destroy(struct dk_scratch *scratch);
 void dk_scratch_fresh(struct dk_core *core, uint32_t slot); /* a job entered the queue */
+
+/* --- explain_order.c --- */
+
+/* The reason of a job that is in the queue; it may rank the queue. */
+const char *dk_reason_eligible(const struct dk_core *core, const struct dk_job *job);
 
 /* --- place.c --- */
 
