@@ -6,6 +6,7 @@
 #include "controller/controller.h"
 
 #include "base/check.h"
+#include "controller/config.h"
 #include "controller/follower.h"
 #include "controller/intake.h"
 #include "controller/outcome.h"
@@ -25,8 +26,6 @@
 #define SECOND_US INT64_C(1000000)
 #define BEAT_GATHER_US SECOND_US
 #define FULL_RETRY_US SECOND_US
-#define KILL_WAIT_US (30 * SECOND_US)
-#define BEAT_TIMEOUT_US (30 * SECOND_US)
 
 enum { BATCH_REQUESTS = 4096, BEATS_MAX = 131072, NAME_SIZE = 65, DEADLINE_STEP_MS = 10 };
 
@@ -433,31 +432,21 @@ static enum dk_status serve(struct controller *controller, struct dk_err *err)
 
 /* --- beginning and end --- */
 
+/* A new log has a configuration from the start: no file is needed. */
 static void configure_default(struct controller *controller)
 {
-    struct dk_request policy = { .type = DK_REQUEST_CONFIGURE_POLICY };
-    struct dk_request partition = { .type = DK_REQUEST_CONFIGURE_PARTITION };
-    struct dk_stamp stamp = { .time = dk_clock_now(&controller->clock), .is_operator = true };
+    struct dk_request request = { .type = DK_REQUEST_APPLY_CONFIGURATION };
+    struct dk_stamp stamp = { .number = ++controller->number,
+                              .time = dk_clock_now(&controller->clock),
+                              .is_operator = true };
+    struct dk_partition_spec partition;
+    const struct dk_event *outcome;
 
-    policy.configure_policy.spec = (struct dk_policy_spec){ .policy = DK_POLICY_FCFS,
-                                                            .backfill = DK_BACKFILL_EASY,
-                                                            .enforce_limits = true,
-                                                            .beat_timeout_us = BEAT_TIMEOUT_US,
-                                                            .age_us_max = 7 * 86400 * SECOND_US,
-                                                            .weight_age = 1000,
-                                                            .weight_size = 1000,
-                                                            .weight_partition = 1000,
-                                                            .origin = stamp.time };
-    partition.configure_partition.spec = (struct dk_partition_spec){
-        .name = dk_text_of("main"),
-        .all_nodes = true,
-        .is_default = true,
-        .state = DK_PARTITION_STATE_UP,
-    };
-    stamp.number = ++controller->number;
-    dk_batcher_request(controller->batcher, &stamp, &policy, NULL);
-    stamp.number = ++controller->number;
-    dk_batcher_request(controller->batcher, &stamp, &partition, NULL);
+    dk_config_default(controller->core, stamp.time, &request.apply_configuration.config,
+                      &partition);
+    request.apply_configuration.note = dk_text_of("what a new cluster begins with");
+    dk_batcher_request(controller->batcher, &stamp, &request, &outcome);
+    DK_CHECK(outcome->type == DK_EVENT_CONFIGURATION_APPLIED);
 }
 
 static enum dk_status begin(struct controller *controller, bool is_new, struct dk_err *err)
