@@ -1,6 +1,8 @@
 /* slurm.c - see slurm.h */
 #include "cli/slurm/slurm.h"
 
+#include "cli/json.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +12,7 @@ static const struct {
     slurm_command *run;
 } commands[] = {
     { "scontrol", slurm_scontrol },
+    { "squeue", slurm_squeue },
 };
 
 slurm_command *slurm_find(const char *name)
@@ -55,4 +58,56 @@ const char *slurm_reason(const struct dk_err *err)
     default:
         return err->text;
     }
+}
+
+enum dk_status slurm_cluster_name(struct dk_session *session, char name[SLURM_CLUSTER_SIZE],
+                                  struct dk_err *err)
+{
+    struct dk_question question;
+    struct dk_buf body;
+    struct dk_json json;
+    char key[32];
+    int64_t seq;
+    enum dk_status status;
+
+    dk_question_init(&question, "/v1/status");
+    dk_buf_init(&body, &dk_heap, 1 << 20);
+    status = dk_ask_body(session, &question, NULL, &body, &seq, err);
+    name[0] = '\0';
+    if (status == DK_OK) {
+        dk_json_begin(&json, body.data, body.size);
+        for (dk_json_enter(&json, '{'); dk_json_key(&json, key, sizeof(key));)
+            if (strcmp(key, "cluster") == 0)
+                dk_json_take_text(&json, name, SLURM_CLUSTER_SIZE);
+            else
+                dk_json_skip(&json);
+    }
+    if (status == DK_OK && name[0] == '\0')
+        (void)snprintf(name, SLURM_CLUSTER_SIZE, "docket"); /* a cluster without a name */
+    dk_question_release(&question);
+    dk_buf_release(&body);
+    return status;
+}
+
+enum dk_status slurm_check_cluster(struct dk_session *session, const char *names,
+                                   struct dk_err *err)
+{
+    char ours[SLURM_CLUSTER_SIZE];
+
+    if (slurm_cluster_name(session, ours, err) != DK_OK)
+        return err->status;
+    while (*names != '\0') {
+        size_t size = strcspn(names, ",");
+
+        if ((size != 3 || strncmp(names, "all", 3) != 0) && size > 0 &&
+            (strncmp(names, ours, size) != 0 || ours[size] != '\0'))
+            return dk_fail(err, DK_INVALID,
+                           "'%.*s' can't be reached now, or it is an invalid entry for --cluster. "
+                           " Use 'sacctmgr list clusters' to see available clusters.",
+                           (int)size, names);
+        names += size;
+        if (*names == ',')
+            names++;
+    }
+    return DK_OK;
 }

@@ -23,6 +23,7 @@ slurm_command *slurm_find(const char *name);
 int slurm_sbatch(int argc, char **argv);
 int slurm_scancel(int argc, char **argv);
 int slurm_scontrol(int argc, char **argv);
+int slurm_squeue(int argc, char **argv);
 
 /* "NAME: error: TEXT" on the standard error, as Slurm's own log functions print it; returns 1. */
 int slurm_error(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -37,6 +38,11 @@ const char *slurm_reason(const struct dk_err *err);
 /* Of a request that was refused: Slurm's words for it where it has some that say the same, else
  * docket's detail. What a command wraps around it differs. */
 const char *slurm_refusal(const struct dk_outcome *outcome);
+
+/* The name of the cluster that is asked; "docket" when it has none. */
+enum { SLURM_CLUSTER_SIZE = 128 };
+enum dk_status slurm_cluster_name(struct dk_session *session, char name[SLURM_CLUSTER_SIZE],
+                                  struct dk_err *err);
 
 /* -M/--clusters: fine when it names the cluster that is asked, or `all`. */
 enum dk_status slurm_check_cluster(struct dk_session *session, const char *names,
