@@ -63,19 +63,23 @@ enum dk_status dk_usage_answer(struct dk_history_view *view,
                                const struct dk_job_row *const *active, uint32_t active_count,
                                int64_t now, struct dk_buf *out, struct dk_err *err);
 
-/* What one run adds on one day. */
-struct dk_usage_share {
-    int64_t day; /* since 1970-01-01, UTC */
-    uint64_t jobs;
-    dk_u128 core_us, gpu_us, memory_mib_us, wait_us;
+/* DK_USAGE_JOBS + i is the column of sum i. */
+struct dk_usage_sums {
+    dk_u128 of[DK_USAGE_SUM_COUNT];
 };
 
-typedef void dk_usage_visit(void *context, const struct dk_usage_share *share);
+/* What one run adds on one day; `day` counts from 1970-01-01, UTC. */
+typedef void dk_usage_visit(void *context, int64_t day, const struct dk_usage_sums *sums);
 
 /* Splits a run, up to row->end if it has ended, else to `now`; `final`: its job ended with it. */
 void dk_usage_split(const struct dk_job_row *row, bool final, int64_t now, dk_usage_visit *visit,
                     void *context);
 
 int64_t dk_usage_memory_mib(const struct dk_job_row *row); /* that the job holds, on all nodes */
+
+/* Sums as the bytes that are kept: varints of up to 128 bits; joining is adding. */
+enum { DK_USAGE_SUMS_SIZE_MAX = DK_USAGE_SUM_COUNT * 19 };
+size_t dk_usage_sums_write(const struct dk_usage_sums *sums, uint8_t *out);
+bool dk_usage_sums_add(struct dk_usage_sums *sums, const uint8_t *data, size_t size);
 
 #endif
