@@ -1,5 +1,5 @@
 /* scontrol_show.c - scontrol show ENTITY [NAME] */
-#include "cli/hostlist.h"
+#include "net/hostlist.h"
 #include "cli/slurm/scontrol.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef DK_CLI_SLURM_SQUEUE_H
 #define DK_CLI_SLURM_SQUEUE_H
 
-#include "cli/hostlist.h"
+#include "net/hostlist.h"
 #include "cli/slurm/format_jobs.h"
 
 struct squeue {

@@ -7,8 +7,8 @@
  * Leading zeros of a range's first number are its width: [08-10] is 08 09 10. Used without a
  * cluster, too (scontrol show hostnames).
  */
-#ifndef DK_CLI_HOSTLIST_H
-#define DK_CLI_HOSTLIST_H
+#ifndef DK_NET_HOSTLIST_H
+#define DK_NET_HOSTLIST_H
 
 #include "base/arena.h"
 #include "base/buf.h"

@@ -1,5 +1,5 @@
 /* hostlist.c - see hostlist.h */
-#include "cli/hostlist.h"
+#include "net/hostlist.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* hostlist_test.c - what a list of names means, and how names are written shortest */
-#include "cli/hostlist.h"
+#include "net/hostlist.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
