@@ -4,6 +4,7 @@
 #include "cli/replay_commands.h"
 #include "event/event.h"
 #include "log/log.h"
+#include "net/place.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +100,7 @@ int cli_log_cat(const struct cli_command *command, int argc, char **argv)
     struct cat cat = { .options = &options };
     struct dk_log_reader *reader;
     struct dk_log_batch batch;
+    struct dk_place place;
     struct dk_err err;
     enum dk_status status;
     int operands, usage = cli_parse(command, argc, argv, &options, &operands);
@@ -115,7 +117,10 @@ int cli_log_cat(const struct cli_command *command, int argc, char **argv)
         if (cat.type == 0)
             return cli_usage_error(command, "no event type '%s'", options.type);
     }
-    if (dk_log_reader_open(&reader, argv[0], (uint64_t)options.from, &err) != DK_OK)
+    if (operands == 0 && dk_place_find(&place, options.dir, false, &err) != DK_OK)
+        return cli_fail(&err);
+    if (dk_log_reader_open(&reader, operands > 0 ? argv[0] : place.log_uri, (uint64_t)options.from,
+                           &err) != DK_OK)
         return cli_fail(&err);
     dk_arena_init(&cat.arena, &dk_heap);
     dk_buf_init(&cat.line, &dk_heap, LINE_SIZE_MAX);

@@ -6,4 +6,29 @@
 
 extern const struct cli_suite docket_suite;
 
+#define CLI_DECLARE(name)                                                                          \
+    int cli_##name(const struct cli_command *command, int argc, char **argv);                      \
+    extern const struct cli_option cli_##name##_options[];
+
+CLI_DECLARE(queue)
+CLI_DECLARE(job)
+CLI_DECLARE(nodes)
+CLI_DECLARE(partitions)
+CLI_DECLARE(watch)
+CLI_DECLARE(cancel)
+CLI_DECLARE(hold)
+CLI_DECLARE(release)
+CLI_DECLARE(requeue)
+CLI_DECLARE(update)
+CLI_DECLARE(drain)
+CLI_DECLARE(resume)
+CLI_DECLARE(acct)
+CLI_DECLARE(acct_usage)
+CLI_DECLARE(stats)
+CLI_DECLARE(log_tail)
+CLI_DECLARE(log_follow)
+CLI_DECLARE(man)
+
+int cli_completion(const struct cli_command *command, int argc, char **argv);
+
 #endif

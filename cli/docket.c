@@ -39,18 +39,87 @@ static int exec_replay(const struct cli_command *command, int argc, char **argv)
 static const struct cli_option no_options[] = { { 0 } };
 
 static const struct cli_command commands[] = {
+    { "queue", "[JOB]...", 0, 1000,
+      "List the jobs that wait, run, or have just ended.\n"
+      "examples: docket queue --user anna --state PENDING\n"
+      "          docket queue --at 14:02 --fields job,state,node_list",
+      cli_queue_options, cli_queue },
+    { "job", "JOB", 1, 1,
+      "Print everything about one job, whether it waits, runs or has ended.\n"
+      "example: docket job 17",
+      cli_job_options, cli_job },
+    { "watch", "", 0, 0,
+      "Show the queue live, redrawn when something happens; into a pipe, a line for each change.\n"
+      "example: docket watch --user anna",
+      cli_watch_options, cli_watch },
+    { "cancel", "[JOB]...", 0, 1000,
+      "Ask for jobs to end, whether they wait or run.\n"
+      "A JOB is 17, 17_3 (a task of an array), 17_[1-4,7] or 20-25 (several jobs).\n"
+      "examples: docket cancel 17 18_[1-4]\n"
+      "          docket cancel --user anna --state PENDING",
+      cli_cancel_options, cli_cancel },
+    { "hold", "[JOB]...", 0, 1000,
+      "Keep waiting jobs from starting.\nexample: docket hold 17 20-25", cli_hold_options,
+      cli_hold },
+    { "release", "[JOB]...", 0, 1000, "Lift a hold.\nexample: docket release 17",
+      cli_release_options, cli_release },
+    { "requeue", "[JOB]...", 0, 1000,
+      "End running jobs and queue them again.\nexample: docket requeue --hold 17",
+      cli_requeue_options, cli_requeue },
+    { "update", "JOB...", 1, 1000,
+      "Change jobs that wait; the time limit and the priority also of running ones.\n"
+      "example: docket update 17 --time 2h --partition long",
+      cli_update_options, cli_update },
+    { "nodes", "[NODES]...", 0, 1000,
+      "List the nodes: state, what is in use, why not.\nexample: docket nodes n[1-4] --long",
+      cli_nodes_options, cli_nodes },
+    { "partitions", "[NAME]...", 0, 1000, "List the partitions.\nexample: docket partitions --json",
+      cli_partitions_options, cli_partitions },
+    { "drain", "NODES...", 1, 1000,
+      "Let running jobs end on nodes and start none there.\n"
+      "example: docket drain n[3-4] --reason 'fan is loud'",
+      cli_drain_options, cli_drain },
+    { "resume", "NODES...", 1, 1000,
+      "Give drained nodes work again.\nexample: docket resume n[3-4]", cli_resume_options,
+      cli_resume },
+    { "acct", "[JOB]...", 0, 1000,
+      "List every job that ever was.\n"
+      "example: docket acct --user anna --since -7d --state FAILED,TIMEOUT",
+      cli_acct_options, cli_acct },
+    { "acct usage", "", 0, 0,
+      "Sum up what was used.\nexample: docket acct usage --by user,day --since 2026-11-01",
+      cli_acct_usage_options, cli_acct_usage },
+    { "stats", "", 0, 0, "Print counters of the cluster.\nexample: docket stats --json",
+      cli_stats_options, cli_stats },
+    { "log tail", "", 0, 0,
+      "Print the newest events, a line of JSON each.\nexample: docket log tail --count 100",
+      cli_log_tail_options, cli_log_tail },
+    { "log follow", "", 0, 0,
+      "Print events as they come, a line of JSON each.\nexample: docket log follow --job 17",
+      cli_log_follow_options, cli_log_follow },
 #define X(name, operands, least, most, summary, options, run)                                      \
     { name, operands, least, most, summary, options, exec_replay },
     CLI_REPLAY_COMMANDS(X)
 #undef X
-        { "help", "[COMMAND]", 0, 2, "Print the commands, or the help of one.", no_options,
-          cli_help },
+        { "completion", "bash|zsh", 1, 1,
+          "Print what a shell needs to complete docket's commands and options.\n"
+          "example: source <(docket completion bash)",
+          no_options, cli_completion },
+    { "man", "[COMMAND]", 0, 2,
+      "Print a manual page (roff), of docket or of one command.\n"
+      "examples: docket man queue | man -l -\n"
+      "          docket man --output DIR     one page a command",
+      cli_man_options, cli_man },
+    { "help", "[COMMAND]", 0, 2, "Print the commands, or the help of one.", no_options, cli_help },
     { "version", "", 0, 0, "Print the version.", no_options, cli_version },
 };
 
 static const struct cli_group groups[] = {
-    { "replay", "Traces, logs and audit" },
-    { "help", "Other" },
+    { "queue", "Jobs" },
+    { "nodes", "Nodes and partitions" },
+    { "acct", "Accounting and counters" },
+    { "log tail", "Log, traces and audit" },
+    { "completion", "Other" },
     { 0 },
 };
 

@@ -15,12 +15,10 @@
 
 /* name, operands, how many, what it does, options, function */
 #define CLI_REPLAY_COMMANDS(X)                                                                     \
-    X("replay", "TRACE", 1, 1,                                                                     \
-      "Run a workload trace (SWF, plain, .gz or .zst; - is standard input) through the core.",     \
-      cli_replay_options, cli_replay)                                                              \
-    X("generate", "", 0, 0, "Make a workload trace by the Lublin-Feitelson model (2003).",         \
-      cli_generate_options, cli_generate)                                                          \
-    X("log cat", "URI", 1, 1, "Print the events of a log, one line of JSON each.",                 \
+    X("log cat", "[URI]", 0, 1,                                                                    \
+      "Print the events of a log, one line of JSON each.\n"                                        \
+      "Without a URI: the log of the cluster, where one may read it.\n"                            \
+      "example: docket log cat --type JobPlaced --from 1000",                                      \
       cli_log_cat_options, cli_log_cat)                                                            \
     X("log stat", "URI", 1, 1, "Count what is in a log.", cli_log_stat_options, cli_log_stat)      \
     X("log verify", "URI", 1, 1,                                                                   \
@@ -31,7 +29,12 @@
       cli_log_repair_options, cli_log_repair)                                                      \
     X("audit verify", "URI", 1, 1,                                                                 \
       "Decide again, batch by batch, all that a log records, and compare.", cli_verify_options,    \
-      cli_audit_verify)
+      cli_audit_verify)                                                                            \
+    X("replay", "TRACE", 1, 1,                                                                     \
+      "Run a workload trace (SWF, plain, .gz or .zst; - is standard input) through the core.",     \
+      cli_replay_options, cli_replay)                                                              \
+    X("generate", "", 0, 0, "Make a workload trace by the Lublin-Feitelson model (2003).",         \
+      cli_generate_options, cli_generate)
 
 struct replay_options {
     int policy, backfill, processors, estimates;
@@ -49,7 +52,7 @@ struct generate_options {
 
 struct cat_options {
     int64_t from, to;
-    const char *type;
+    const char *type, *dir;
     bool skip_gaps;
 };
 

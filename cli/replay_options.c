@@ -69,6 +69,8 @@ const struct cli_option cli_log_cat_options[] = {
       "only events of this type, e.g. JobPlaced" },
     { "--skip-gaps", CLI_FLAG, NULL, CAT(skip_gaps), NULL, 0, 0,
       "go on over gaps that an operator has made by a repair, and say which" },
+    { "--dir", CLI_TEXT, "DIR", CAT(dir), NULL, 0, 0,
+      "without a URI: the cluster's folder; else DOCKET_DIR, else the default place" },
     { 0 },
 };
 
