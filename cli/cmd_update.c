@@ -1,9 +1,9 @@
 /* cmd_update.c - docket update, and what operators do to nodes: drain, resume */
 #include "cli/client.h"
 #include "cli/commands.h"
-#include "cli/hostlist.h"
 #include "cli/human.h"
 #include "cli/jobids.h"
+#include "net/hostlist.h"
 
 #include <stdio.h>
 #include <string.h>
