@@ -213,6 +213,27 @@ static void check_active(struct dk_admission *admission, const struct dk_job_spe
                   (long long)most, (long long)used, (long long)asked);
 }
 
+static void check_limits(struct dk_admission *admission, const struct dk_job_spec *spec)
+{
+    static const struct dk_text nobody = { NULL, 0 };
+    const struct dk_stamp *stamp = admission->stamp;
+    struct dk_text user = stamp->has_actor ? stamp->actor.user : nobody;
+    struct dk_over over;
+
+    if (admission->refused || !admission->core->limits.any ||
+        dk_limits_admit(admission->core, user, spec->account,
+                        dk_partition_find(admission->core, spec->partition),
+                        spec->has_array ? array_size(&spec->array) : 1, &over))
+        return;
+    dk_refuse(admission, DK_REJECT_REASON_LIMIT,
+              "%s: user '%.*s', account '%.*s', partition '%.*s': a limit of scope %s is %lld jobs "
+              "pending and running, in use are %lld, and this is %lld more",
+              dk_over_reason(&over), (int)user.size, user.data, (int)spec->account.size,
+              spec->account.data, (int)spec->partition.size, spec->partition.data,
+              dk_limit_scope_name(over.scope), (long long)over.most, (long long)over.used,
+              (long long)over.asked);
+}
+
 void dk_admit_submit(struct dk_admission *admission)
 {
     const struct dk_stamp *stamp = admission->stamp;
@@ -240,6 +261,7 @@ void dk_admit_submit(struct dk_admission *admission)
     check_dependencies(admission, &spec);
     check_partition(admission, &spec);
     check_active(admission, &spec);
+    check_limits(admission, &spec);
     if (admission->refused)
         return;
     event = dk_fact(admission, DK_EVENT_JOB_SUBMITTED);

@@ -148,11 +148,15 @@ static void job_submitted(struct dk_core *core, const struct dk_meta *meta,
     core->partitions[job->partition].jobs++;
     job->name = dk_intern_hold(&core->texts, spec->name);
     job->account = dk_intern_hold(&core->texts, spec->account);
+    if (meta->has_actor)
+        job->user = dk_intern_hold(&core->texts, meta->actor.user);
     flags_set(job, spec);
     dk_demand_from_spec(&demand, spec);
     demand_set(core, job, &demand, spec->constraint);
     if (spec->has_array)
         job->array = array_new(core, &spec->array);
+    if (core->limits.any)
+        dk_limits_join(core, job);
     if (spec->begin > meta->time) {
         job->begin = spec->begin;
         job->wait |= DK_WAIT_BEGIN;
@@ -174,8 +178,9 @@ static void job_submitted(struct dk_core *core, const struct dk_meta *meta,
 /* --- starting --- */
 
 /* Takes one index out of the tasks that wait; it must be there. */
-static void array_take(struct dk_core *core, struct dk_array *array, int32_t index)
+static void array_take(struct dk_core *core, const struct dk_job *job, int32_t index)
 {
+    struct dk_array *array = job->array;
     struct dk_index_range *range;
     uint32_t i = 0;
 
@@ -186,6 +191,8 @@ static void array_take(struct dk_core *core, struct dk_array *array, int32_t ind
     DK_CHECK(index >= range->first && (index - range->first) % range->step == 0);
     array->waiting--;
     core->tasks_waiting--;
+    if (core->limits.any)
+        dk_limits_active(core, job->group, -1);
     if (range->first == index && range->last - index < range->step) {
         memmove(range, range + 1, (array->range_count - i - 1) * sizeof(*range));
         array->range_count--;
@@ -213,7 +220,7 @@ static uint32_t task_new(struct dk_core *core, const struct dk_job_placed *event
 
     DK_CHECK(master->array != NULL && event->job == core->job_next);
     core->job_next = event->job + 1;
-    array_take(core, master->array, event->task);
+    array_take(core, master, event->task);
     if (master->array->live++ == 0 && master->start == 0)
         master->start = core->time;
     slot = dk_job_new(core, event->job);
@@ -229,17 +236,38 @@ static uint32_t task_new(struct dk_core *core, const struct dk_job_placed *event
     core->partitions[job->partition].jobs++;
     job->name = dk_intern_hold(&core->texts, dk_intern_text(&core->texts, master->name));
     job->account = dk_intern_hold(&core->texts, dk_intern_text(&core->texts, master->account));
+    job->user = dk_intern_hold(&core->texts, dk_intern_text(&core->texts, master->user));
     job->demand = master->demand;
     core->demands[job->demand].holders++;
     job->flags = master->flags & DK_FLAG_REQUEUE;
     job->array_job = event->array_job;
     job->task = event->task;
+    if (core->limits.any)
+        dk_limits_join(core, job);
     dk_task_link(core, slot);
     dk_name_link(core, slot);
     dk_queue_settle(core, master_slot);
     dk_depend_started(core, master_slot);
     dk_digest_job(core, master);
     return slot;
+}
+
+static void limits_running(struct dk_core *core, const struct dk_job *job, int sign)
+{
+    struct dk_amounts amounts = dk_job_amounts(core, job);
+
+    dk_limits_running(core, job->group, &amounts, sign);
+}
+
+/* Who waited for a limit may be in any domain. */
+static void limits_eased(struct dk_core *core)
+{
+    core->version++;
+    for (uint32_t i = 0; i < core->domain_count; i++) {
+        dk_pass_due(core, &core->domains[i]);
+        core->domains[i].freed = true;
+        core->domains[i].freed_late = core->deciding;
+    }
 }
 
 static void job_placed(struct dk_core *core, const struct dk_meta *meta,
@@ -263,6 +291,8 @@ static void job_placed(struct dk_core *core, const struct dk_meta *meta,
     dk_ranges_copy(core, &job->cores, event->cores, event->cores_count);
     dk_ranges_copy(core, &job->gpus, event->gpus, event->gpus_count);
     dk_machine_take(core, dk_demand_of(core, job), &job->cores, &job->gpus);
+    if (core->limits.any)
+        limits_running(core, job, +1);
     dk_running_add(core, slot);
     core->version += is_task; /* else leaving the queue counted */
     dk_depend_started(core, slot);
@@ -287,6 +317,10 @@ static void resources_back(struct dk_core *core, uint32_t slot)
 
     dk_domains_ensure(core);
     dk_running_remove(core, slot);
+    if (core->limits.any) {
+        limits_running(core, job, -1);
+        limits_eased(core);
+    }
     dk_machine_give(core, dk_demand_of(core, job), &job->cores, &job->gpus);
     job->cores.count = job->gpus.count = 0; /* their memory stays with the slot */
     core->jobs_running--;
@@ -336,6 +370,8 @@ static void job_ended(struct dk_core *core, const struct dk_job_ended *event)
         resources_back(core, slot);
     if (job->array != NULL) { /* an array that never got to start, or not all of it: none will */
         core->tasks_waiting -= job->array->waiting;
+        if (core->limits.any)
+            dk_limits_active(core, job->group, -(int64_t)job->array->waiting);
         job->array->waiting = 0;
         job->array->range_count = 0;
         job->array->ended_badly++;
@@ -396,7 +432,7 @@ static void array_tasks_cancelled(struct dk_core *core,
     for (uint32_t i = 0; i < event->tasks_count; i++)
         for (int64_t task = event->tasks[i].first; task <= event->tasks[i].last;
              task += event->tasks[i].step) {
-            array_take(core, array, (int32_t)task);
+            array_take(core, dk_job_at(core, slot), (int32_t)task);
             array->ended_badly++;
         }
     array_settle(core, slot);
@@ -470,6 +506,8 @@ static void job_updated(struct dk_core *core, const struct dk_job_updated *event
         dk_running_remove(core, slot);
     else
         dk_queue_remove(core, slot);
+    if (core->limits.any)
+        dk_limits_leave(core, job);
     if (change->has_name) {
         dk_name_unlink(core, slot);
         text_change(core, &job->name, change->name);
@@ -484,6 +522,10 @@ static void job_updated(struct dk_core *core, const struct dk_job_updated *event
     if (change->has_running_max && job->array != NULL)
         job->array->running_max = (uint32_t)change->running_max;
     if (running) {
+        if (core->limits.any) {
+            dk_limits_join(core, job);
+            limits_eased(core);
+        }
         dk_running_add(core, slot);
         dk_pass_due(core, dk_job_domain(core, job));
         core->version++;
@@ -494,6 +536,8 @@ static void job_updated(struct dk_core *core, const struct dk_job_updated *event
             DK_CHECK(job->partition != DK_SLOT_NONE);
             core->partitions[job->partition].jobs++;
         }
+        if (core->limits.any)
+            dk_limits_join(core, job);
         demand_change(core, job, change);
         job->planned = INT64_MAX;
         if (change->has_begin)

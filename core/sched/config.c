@@ -252,6 +252,7 @@ void dk_config_apply(struct dk_core *core, const struct dk_cluster_config *spec,
     dk_config_keep(&core->config, spec, seq);
     if (core->options.digest)
         core->digest += core->config.hash;
+    dk_limits_rebuild(core);
     jobs_settle(core);
 }
 

@@ -27,8 +27,11 @@ static void plan_entry(struct dk_pass *pass, const struct dk_entry *entry, int64
     struct dk_tasks tasks = dk_tasks_of(dk_job_at(pass->core, entry->slot));
 
     for (uint32_t wanted = tasks.left; wanted > 0 && *left > 0; wanted--, (*left)--) {
-        int64_t start = dk_profile_earliest(profile, pass->now, entry->cores, entry->span);
+        int64_t start;
 
+        if (!dk_pass_allows(pass, entry))
+            return; /* who is over a limit has no place */
+        start = dk_profile_earliest(profile, pass->now, entry->cores, entry->span);
         pass->scratch->examined++;
         if (dk_traced(pass))
             dk_trace_plan(pass, entry, start);
@@ -187,6 +190,7 @@ void dk_conservative_counted(struct dk_pass *pass)
 struct kept_plan {
     struct dk_entry entry;
     int64_t before, start;
+    bool over; /* a limit: it has no place */
 };
 
 static void plan_lay(struct dk_pass *pass, const struct kept_plan *plan, int64_t sign)
@@ -217,6 +221,11 @@ static void start_due(struct dk_pass *pass, struct kept_plan *plan)
     struct dk_tasks tasks = dk_tasks_of(dk_job_at(pass->core, plan->entry.slot));
 
     while (plan->start <= pass->now && tasks.left > 0) {
+        if (!dk_pass_allows(pass, &plan->entry)) {
+            plan_lay(pass, plan, +1);
+            plan->start = INT64_MAX;
+            break;
+        }
         start_counted(pass, &plan->entry, &tasks);
         if (tasks.left == 0)
             break;
@@ -249,11 +258,13 @@ static void record_plans(struct dk_pass *pass, const struct kept_plan *plans, ui
     event->jobs_planned.plans_count = changes;
 }
 
-static void plan_start(struct kept_plan *plan, const struct dk_pass *pass,
-                       const struct dk_entry *entry)
+static void plan_start(struct kept_plan *plan, struct dk_pass *pass, const struct dk_entry *entry)
 {
     plan->entry = *entry;
     plan->before = plan->start = dk_job_at(pass->core, entry->slot)->planned;
+    plan->over = !dk_pass_allows(pass, entry);
+    if (plan->over)
+        plan->start = INT64_MAX;
 }
 
 /* Nothing but submissions since the last pass: its profile, plans and all, still holds, and only
@@ -330,7 +341,8 @@ void dk_keep_counted(struct dk_pass *pass)
     if (!profile_holds(&pass->scratch->profile))
         plans_check(pass, plans, count);
     for (uint32_t i = 0; i < count; i++)
-        if (pass->domain->freed || plans[i].start == INT64_MAX || plans[i].start < pass->now)
+        if (!plans[i].over &&
+            (pass->domain->freed || plans[i].start == INT64_MAX || plans[i].start < pass->now))
             place_kept(pass, &plans[i]);
     for (uint32_t i = 0; i < count; i++)
         if (plans[i].start <= pass->now)
@@ -338,6 +350,6 @@ void dk_keep_counted(struct dk_pass *pass)
     pass->scratch->planned_first = INT64_MAX;
     record_plans(pass, plans, count);
     pass->scratch->kept = pass->core->domain_count == 1 && !pass->core->options.no_shortcut &&
-                          pass->core->policy.policy == DK_POLICY_FCFS;
+                          pass->core->policy.policy == DK_POLICY_FCFS && !pass->core->limits.any;
     pass->scratch->has_head = false;
 }

@@ -174,11 +174,14 @@ static void plan_entry(struct plan *plan, const struct dk_entry *entry, int64_t 
     struct dk_tasks tasks = dk_tasks_of(dk_job_at(pass->core, entry->slot));
 
     for (uint32_t wanted = tasks.left; wanted > 0 && *left > 0; wanted--, (*left)--) {
-        int64_t start = earliest(plan, entry);
+        int64_t start;
 
+        if (!dk_pass_allows(pass, entry))
+            return; /* who is over a limit has no place */
+        start = earliest(plan, entry);
         if (dk_traced(pass))
             dk_trace_plan(pass, entry, start);
-        if (start == INT64_MAX)
+        if (start == INT64_MAX || (start == pass->now && !dk_picks_allowed(pass, entry)))
             return;
         plan_reserve(plan, entry, start);
         if (start == pass->now)

@@ -74,6 +74,7 @@ struct dk_core *dk_core_create(const struct dk_alloc *alloc, const struct dk_cor
     dk_bitmap_init(&core->cores_free, core->alloc);
     dk_bitmap_init(&core->gpus_free, core->alloc);
     dk_config_init(&core->config, core->alloc);
+    dk_limits_init(&core->limits, core->alloc);
     core->scratch = dk_scratch_create(core->alloc);
     return core;
 }
@@ -129,6 +130,7 @@ void dk_core_destroy(struct dk_core *core)
     machine_release(core);
     dk_scratch_destroy(core->scratch);
     dk_config_release(&core->config);
+    dk_limits_release(core);
     dk_alloc_free(alloc, core->demands, core->demand_capacity * sizeof(*core->demands));
     dk_alloc_free(alloc, core->conditions, core->condition_capacity * sizeof(*core->conditions));
     dk_alloc_free(alloc, core->outcomes, core->outcome_capacity * sizeof(*core->outcomes));
@@ -178,6 +180,7 @@ const char *dk_core_job_reason(const struct dk_core *core, int64_t id)
 {
     uint32_t slot = dk_job_slot(core, id);
     const struct dk_job *job;
+    const char *over;
 
     if (slot == DK_SLOT_NONE || dk_job_at(core, slot)->state != DK_JOB_PENDING)
         return "None";
@@ -204,7 +207,8 @@ const char *dk_core_job_reason(const struct dk_core *core, int64_t id)
         return "None";
     if (core->domains_dirty)
         return "Priority";
-    return dk_reason_eligible(core, job);
+    over = dk_limits_reason(core, job);
+    return over != NULL ? over : dk_reason_eligible(core, job);
 }
 
 int64_t dk_core_next_deadline(const struct dk_core *core)

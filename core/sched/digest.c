@@ -12,12 +12,12 @@
 struct job_part {
     uint64_t key_high, key_low;
     int64_t id, submit, eligible, begin, limit_us, start, planned, array_job;
-    uint64_t demand, name, account, partition, cores, gpus, array, conditions;
+    uint64_t demand, name, account, user, partition, cores, gpus, array, conditions;
     int32_t uid, gid, nice, task;
     uint32_t attempt;
     uint8_t state, wait, flags, ending;
 };
-_Static_assert(sizeof(struct job_part) == 18 * 8 + 6 * 4, "no holes");
+_Static_assert(sizeof(struct job_part) == 19 * 8 + 6 * 4, "no holes");
 
 static uint64_t ranges_part(const struct dk_ranges *ranges)
 {
@@ -74,6 +74,7 @@ static uint64_t job_hash(const struct dk_core *core, const struct dk_job *job)
     part.demand = core->demands[job->demand].hash;
     part.name = texts[job->name].hash;
     part.account = texts[job->account].hash;
+    part.user = texts[job->user].hash;
     part.partition = texts[core->partitions[job->partition].name].hash;
     part.cores = ranges_part(&job->cores);
     part.gpus = ranges_part(&job->gpus);

@@ -10,28 +10,36 @@
  * The shortcut. After a pass nothing that waits can start until something changes: what is free and
  * the head's shadow stay, and time only makes it harder to end before the shadow. So when nothing
  * but submissions has happened since, only the new jobs are examined, against the shadow and extra
- * that the last pass left. Property tests compare with options.no_shortcut.
+ * that the last pass left. Property tests compare with options.no_shortcut. Not while there are
+ * limits: a job started behind the head may bring the head's user to one.
+ *
+ * A job over a limit is passed over: it is no head, and the depth does not count it.
  */
 #include "sched/pass.h"
 
-/* Starts as many of an entry's tasks as fit under the filter; true if some are left. */
-static bool start_some(struct dk_pass *pass, const struct dk_entry *entry, struct dk_filter *filter)
+/* Starts as many of an entry's tasks as fit under the filter. */
+static enum dk_tried start_some(struct dk_pass *pass, const struct dk_entry *entry,
+                                struct dk_filter *filter)
 {
     struct dk_tasks tasks = dk_tasks_of(dk_job_at(pass->core, entry->slot));
 
-    while (tasks.left > 0 && entry->cores <= pass->free) {
+    while (tasks.left > 0) {
         struct dk_ranges cores, gpus = { NULL, 0, 0 };
 
+        if (!dk_pass_allows(pass, entry))
+            return DK_TRIED_OVER_LIMIT;
+        if (entry->cores > pass->free)
+            return DK_TRIED_NO_ROOM;
         if (filter != NULL && entry->span > filter->span) {
             if (entry->cores > filter->extra)
-                break;
+                return DK_TRIED_NO_ROOM;
             filter->extra -= entry->cores;
         }
         dk_count_take(pass, entry->cores, &cores);
         pass->free -= entry->cores;
         dk_pass_start(pass, entry, &tasks, &cores, &gpus);
     }
-    return tasks.left > 0;
+    return DK_TRIED_STARTED;
 }
 
 static void backfill(struct dk_pass *pass, struct dk_walk *walk, struct dk_filter *filter)
@@ -42,7 +50,7 @@ static void backfill(struct dk_pass *pass, struct dk_walk *walk, struct dk_filte
     dk_walk_next(walk); /* past the head */
     if (depth == 0)
         dk_walk_keep(walk, filter);
-    for (int64_t examined = 0; depth == 0 || examined < depth; examined++) {
+    for (int64_t examined = 0; depth == 0 || examined < depth;) {
         if (filter->cores == 0)
             break;
         if (depth == 0)
@@ -51,8 +59,10 @@ static void backfill(struct dk_pass *pass, struct dk_walk *walk, struct dk_filte
         if (entry == NULL)
             break;
         pass->scratch->examined++;
-        if (entry->cores <= filter->cores)
-            (void)start_some(pass, entry, filter);
+        if (entry->cores > filter->cores)
+            examined += dk_pass_allows(pass, entry);
+        else
+            examined += start_some(pass, entry, filter) != DK_TRIED_OVER_LIMIT;
         filter->cores = pass->free;
         dk_walk_next(walk);
     }
@@ -66,7 +76,7 @@ static void remember(struct dk_pass *pass, const struct dk_entry *head, int64_t 
     scratch->kept = !dk_order_moves(pass->core) && pass->core->policy.depth == 0 &&
                     pass->core->domain_count == 1 &&
                     pass->core->policy.policy != DK_POLICY_MULTIFACTOR &&
-                    !pass->core->options.no_shortcut;
+                    !pass->core->options.no_shortcut && !pass->core->limits.any;
     scratch->has_head = head != NULL;
     if (head != NULL) {
         scratch->head_key = head->key;
@@ -125,7 +135,7 @@ void dk_easy_counted(struct dk_pass *pass)
     dk_walk_start(&walk, pass->core, pass->domain, pass->now);
     while ((entry = dk_walk_peek(&walk)) != NULL) {
         pass->scratch->examined++;
-        if (start_some(pass, entry, NULL))
+        if (start_some(pass, entry, NULL) == DK_TRIED_NO_ROOM)
             break;
         dk_walk_next(&walk);
     }

@@ -18,28 +18,34 @@ struct reservation {
     struct dk_view extra;
 };
 
-static bool try_start(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks,
-                      struct reservation *reservation)
+static enum dk_tried try_start(struct dk_pass *pass, const struct dk_entry *entry,
+                               struct dk_tasks *tasks, struct reservation *reservation)
 {
     const struct dk_demand *demand = &pass->core->demands[entry->demand];
     struct dk_view now = dk_view_now(pass->core);
     bool in_time = reservation == NULL || reservation->shadow == INT64_MAX ||
                    dk_add_saturated(pass->now, entry->span) <= reservation->shadow;
 
+    if (!dk_pass_allows(pass, entry))
+        return DK_TRIED_OVER_LIMIT;
     if (entry->cores > pass->free)
-        return false;
+        return DK_TRIED_NO_ROOM;
     if (!in_time) {
         if (!dk_choose(pass, demand, &now, &reservation->extra, NULL))
-            return false;
+            return DK_TRIED_NO_ROOM;
+        if (!dk_picks_allowed(pass, entry))
+            return DK_TRIED_OVER_LIMIT;
         dk_view_take(pass->core, demand, &reservation->extra, pass->scratch->picks,
                      pass->scratch->pick_count);
     } else if (!dk_choose(pass, demand, &now, NULL, NULL)) {
-        return false;
+        return DK_TRIED_NO_ROOM;
     } else if (reservation != NULL && reservation->shadow != INT64_MAX && demand->nodes == 0) {
         (void)dk_choose(pass, demand, &now, NULL, &reservation->extra); /* fits this way too */
     }
+    if (in_time && !dk_picks_allowed(pass, entry))
+        return DK_TRIED_OVER_LIMIT;
     dk_start_picks(pass, entry, tasks);
-    return true;
+    return DK_TRIED_STARTED;
 }
 
 /* --- the head's reservation --- */
@@ -151,16 +157,17 @@ static void reserve(struct dk_pass *pass, const struct dk_entry *head,
 
 /* --- the pass --- */
 
-/* Starts what it can of an entry; true if a task is left. */
-static bool start_some(struct dk_pass *pass, const struct dk_entry *entry,
-                       struct reservation *reservation)
+/* Starts what it can of an entry. */
+static enum dk_tried start_some(struct dk_pass *pass, const struct dk_entry *entry,
+                                struct reservation *reservation)
 {
     struct dk_tasks tasks = dk_tasks_of(dk_job_at(pass->core, entry->slot));
 
-    while (tasks.left > 0)
-        if (!try_start(pass, entry, &tasks, reservation))
-            return true;
-    return false;
+    enum dk_tried tried = DK_TRIED_STARTED;
+
+    while (tasks.left > 0 && tried == DK_TRIED_STARTED)
+        tried = try_start(pass, entry, &tasks, reservation);
+    return tried;
 }
 
 /* A demand that failed: for good (1), or for jobs that outlast the shadow (2). */
@@ -182,7 +189,8 @@ static void backfill(struct dk_pass *pass, struct dk_walk *walk, struct reservat
     dk_walk_next(walk); /* past the head */
     if (depth == 0)
         dk_walk_keep(walk, &filter);
-    for (int64_t examined = 0; depth == 0 || examined < depth; examined++) {
+    for (int64_t examined = 0; depth == 0 || examined < depth;) {
+        enum dk_tried tried = DK_TRIED_NO_ROOM;
         uint8_t reason;
 
         filter.cores = pass->free;
@@ -194,10 +202,13 @@ static void backfill(struct dk_pass *pass, struct dk_walk *walk, struct reservat
         reason = dk_add_saturated(pass->now, entry->span) <= reservation->shadow ? 1 : 2;
         if (entry->cores <= pass->free && !(failed[entry->demand] & (1 | reason))) {
             pass->scratch->examined++;
-            if (start_some(pass, entry, reservation) &&
-                dk_job_at(pass->core, entry->slot)->array == NULL)
+            tried = start_some(pass, entry, reservation);
+            if (tried == DK_TRIED_NO_ROOM && dk_job_at(pass->core, entry->slot)->array == NULL)
                 failed[entry->demand] |= reason;
+        } else if (depth > 0 && !dk_pass_allows(pass, entry)) {
+            tried = DK_TRIED_OVER_LIMIT;
         }
+        examined += tried != DK_TRIED_OVER_LIMIT;
         dk_walk_next(walk);
     }
 }
@@ -216,7 +227,7 @@ void dk_easy_by_node(struct dk_pass *pass)
     dk_walk_start(&walk, pass->core, pass->domain, pass->now);
     while ((entry = dk_walk_peek(&walk)) != NULL) {
         pass->scratch->examined++;
-        if (start_some(pass, entry, NULL))
+        if (start_some(pass, entry, NULL) == DK_TRIED_NO_ROOM)
             break;
         dk_walk_next(&walk);
     }

@@ -18,9 +18,11 @@ static struct dk_core *touched(const struct dk_core *core)
 static void single_value(const struct dk_core *core, const struct dk_job *job, int64_t now,
                          struct dk_factors *factors)
 {
-    struct dk_entry entry = {
-        job->key, job->id, job->limit_us, dk_demand_of(core, job)->cores_min, 0, job->demand
-    };
+    struct dk_entry entry = { .key = job->key,
+                              .id = job->id,
+                              .span = job->limit_us,
+                              .cores = dk_demand_of(core, job)->cores_min,
+                              .demand = job->demand };
     struct dk_rank rank;
 
     if (dk_order_moves(core)) {
@@ -121,7 +123,8 @@ const char *dk_reason_eligible(const struct dk_core *core, const struct dk_job *
         return "ReqNodeNotAvail";
     dk_walk_start(&walk, core, dk_job_domain(core, job), core->time);
     for (; (entry = dk_walk_peek(&walk)) != NULL && entry->id != job->id; dk_walk_next(&walk))
-        if (all_up || dk_fits_when_idle(core, &core->demands[entry->demand]))
+        if ((all_up || dk_fits_when_idle(core, &core->demands[entry->demand])) &&
+            dk_limits_reason(core, dk_job_at(core, entry->slot)) == NULL)
             return "Priority";
     return "Resources";
 }
@@ -159,8 +162,10 @@ static void visit_domain(const struct dk_core *core, const struct dk_domain *dom
         waiting.domain_size = size;
         waiting.reason = "ReqNodeNotAvail";
         if (!is_shut_out(shut, entry->demand)) {
-            waiting.reason = reason;
-            reason = "Priority";
+            const char *over = dk_limits_reason(core, dk_job_at(core, entry->slot));
+
+            waiting.reason = over != NULL ? over : reason;
+            reason = over != NULL ? reason : "Priority";
         }
         if (waiting.factors.policy != DK_POLICY_MULTIFACTOR)
             waiting.factors.priority = (int64_t)size - position + 1;

@@ -24,7 +24,8 @@ enum dk_hash_kind {
     DK_HASH_COUNTERS,
     DK_HASH_OUTCOME,
     DK_HASH_KEY,
-    DK_HASH_CONFIG
+    DK_HASH_CONFIG,
+    DK_HASH_GROUP /* a key of a table; not in the digest */
 };
 
 uint64_t dk_hash(enum dk_hash_kind kind, const void *bytes, size_t size);

@@ -52,10 +52,13 @@ void dk_job_drop(struct dk_core *core, uint32_t slot)
 
     DK_CHECK(job->waiter_first == DK_SLOT_NONE);
     dk_digest_job_gone(core, job);
+    if (core->limits.any)
+        dk_limits_leave(core, job);
     dk_depend_drop(core, slot);
     dk_demand_drop(core, job->demand);
     dk_intern_drop(&core->texts, job->name);
     dk_intern_drop(&core->texts, job->account);
+    dk_intern_drop(&core->texts, job->user);
     core->partitions[job->partition].jobs--;
     job->cores.count = job->gpus.count = 0;
     if (job->array != NULL) {

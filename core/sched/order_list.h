@@ -27,6 +27,7 @@ struct dk_entry {
     uint32_t cores;  /* queue: fewest that it can start with; running: held */
     uint32_t slot;   /* of the job */
     uint32_t demand; /* queue: what it asks for */
+    uint32_t group;  /* queue: whose limits it answers to; 0: nobody's */
 };
 
 struct dk_block {

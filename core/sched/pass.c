@@ -26,6 +26,7 @@ void dk_scratch_destroy(struct dk_scratch *scratch)
     for (uint32_t i = 0; i < sizeof(scratch->pools) / sizeof(scratch->pools[0]); i++)
         dk_alloc_free(alloc, scratch->pools[i].nodes, scratch->pools[i].size);
     dk_alloc_free(alloc, scratch->ranks, scratch->rank_capacity * sizeof(*scratch->ranks));
+    dk_alloc_free(alloc, scratch->spent, scratch->spent_capacity * sizeof(*scratch->spent));
     dk_alloc_free(alloc, scratch, sizeof(*scratch));
 }
 
@@ -50,7 +51,8 @@ struct dk_entry dk_fresh_entry(const struct dk_pass *pass, uint32_t index)
     const struct dk_job *job = dk_job_at(pass->core, slot);
     struct dk_entry entry = { job->key,      job->id,
                               job->limit_us, dk_demand_of(pass->core, job)->cores_min,
-                              slot,          job->demand };
+                              slot,          job->demand,
+                              job->group };
 
     return entry;
 }
@@ -124,6 +126,53 @@ static struct dk_span *spans_of(struct dk_events *out, const struct dk_ranges *r
     return spans;
 }
 
+/* --- limits --- */
+
+bool dk_pass_allowed(struct dk_pass *pass, const struct dk_entry *entry)
+{
+    static const struct dk_amounts any_job = {
+        { [DK_RESOURCE_JOBS] = 1, [DK_RESOURCE_CORES] = 1, [DK_RESOURCE_NODES] = 1 }
+    };
+    struct dk_group *group = &pass->core->limits.groups[entry->group];
+    struct dk_amounts least;
+    struct dk_over over;
+
+    if (group->full == pass->scratch->calls)
+        return false;
+    least = dk_demand_amounts(&pass->core->demands[entry->demand]);
+    if (dk_limits_allow(pass->core, entry->group, &least, &over))
+        return true;
+    if (!dk_limits_allow(pass->core, entry->group, &any_job, &over))
+        group->full = pass->scratch->calls; /* as a call goes on only more is in use */
+    return false;
+}
+
+/* What is placed counts for those who come later in this call, in whatever domain. */
+static void spend(struct dk_pass *pass, const struct dk_job *job, const struct dk_ranges *cores,
+                  const struct dk_ranges *gpus)
+{
+    struct dk_scratch *scratch = pass->scratch;
+    struct dk_spent *spent;
+
+    scratch->spent = dk_grow(scratch->alloc, scratch->spent, &scratch->spent_capacity,
+                             scratch->spent_count + 1, sizeof(*scratch->spent));
+    spent = &scratch->spent[scratch->spent_count++];
+    spent->group = job->group;
+    spent->amounts = dk_holding_amounts(pass->core, dk_demand_of(pass->core, job), cores, gpus);
+    dk_limits_running(pass->core, spent->group, &spent->amounts, +1);
+}
+
+static void spent_back(struct dk_core *core)
+{
+    struct dk_scratch *scratch = core->scratch;
+
+    for (uint32_t i = 0; i < scratch->spent_count; i++)
+        dk_limits_running(core, scratch->spent[i].group, &scratch->spent[i].amounts, -1);
+    scratch->spent_count = 0;
+}
+
+/* --- placing, and taking back --- */
+
 /* Kept in order of end; a pass seldom starts more than a few. */
 static void started_add(struct dk_scratch *scratch, int64_t end, uint64_t cores)
 {
@@ -170,6 +219,8 @@ void dk_pass_start(struct dk_pass *pass, const struct dk_entry *entry, struct dk
     taken->demand = dk_demand_of(pass->core, job);
     taken->cores = *cores;
     taken->gpus = *gpus;
+    if (pass->core->limits.any)
+        spend(pass, job, cores, gpus);
 }
 
 /* Everything that the pass gave away comes back: apply will take it for good. */
@@ -356,7 +407,7 @@ static void domain_pass(struct dk_core *core, struct dk_domain *domain, int64_t 
     pass.now = now;
     pass.out = out;
     pass.free = domain->cores_free;
-    pass.counted = !domain->node_by_node && domain->nonfungible == 0;
+    pass.counted = !domain->node_by_node && domain->nonfungible == 0 && !core->limits.by_node;
     if (pass.counted)
         domain->tracked = false;
     else
@@ -395,7 +446,9 @@ void dk_pass_run(struct dk_core *core, struct dk_domain *domain, int64_t now, st
     if (core->scratch->arena.chunks != NULL)
         dk_arena_reset(&core->scratch->arena);
     core->scratch->tasks_placed = 0;
+    core->scratch->calls++;
     domain_pass(core, domain, now, out);
+    spent_back(core);
 }
 
 /* The core is only read, but for its derived tables: they are marked while a pass thinks and are as
@@ -411,6 +464,7 @@ void dk_core_schedule(const struct dk_core *core, int64_t now, struct dk_events 
     if (scratch->arena.chunks != NULL)
         dk_arena_reset(&scratch->arena);
     scratch->tasks_placed = 0;
+    scratch->calls++;
     for (uint32_t i = 0; i < work->domain_count; i++)
         limits_reached(work, &work->domains[i], now, out);
     nodes_lost(work, now, out);
@@ -434,4 +488,5 @@ void dk_core_schedule(const struct dk_core *core, int64_t now, struct dk_events 
         scratch->fresh_count = 0;
         scratch->fresh_many = false;
     }
+    spent_back(work);
 }

@@ -90,6 +90,16 @@ struct dk_tasks {
 };
 
 struct dk_tasks dk_tasks_of(const struct dk_job *job);
+/* May the entry start, or the next of its tasks, as far as the configuration's limits go? By the
+ * least that it can start with; by what the picks in the scratch are. */
+bool dk_pass_allowed(struct dk_pass *pass, const struct dk_entry *entry);
+bool dk_picks_allowed(struct dk_pass *pass, const struct dk_entry *entry);
+static inline bool dk_pass_allows(struct dk_pass *pass, const struct dk_entry *entry)
+{
+    return !pass->core->limits.any || dk_pass_allowed(pass, entry);
+}
+/* What became of an entry that a pass tried to start. */
+enum dk_tried { DK_TRIED_STARTED, DK_TRIED_NO_ROOM, DK_TRIED_OVER_LIMIT };
 /* Places one job (or the next task): takes the cores and adds the decision. */
 void dk_pass_start(struct dk_pass *pass, const struct dk_entry *entry, struct dk_tasks *tasks,
                    const struct dk_ranges *cores, const struct dk_ranges *gpus);
@@ -240,6 +250,12 @@ struct dk_scratch {
     struct dk_arena arena; /* of one pass */
     uint64_t examined;
     int64_t tasks_placed; /* of this call of schedule: ids are given out by it */
+    uint64_t calls;       /* of schedule */
+    struct dk_spent {     /* of limits, by the jobs placed in this call: to be given back */
+        uint32_t group;
+        struct dk_amounts amounts;
+    } * spent;
+    uint32_t spent_count, spent_capacity;
 
     struct dk_started *started; /* by end */
     uint32_t started_count, started_capacity;

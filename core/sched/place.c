@@ -250,6 +250,47 @@ void dk_holding_each(const struct dk_core *core, const struct dk_taken *holding,
         }
 }
 
+static void sum_visit(void *context, uint32_t node, uint32_t cores, uint32_t memory, uint32_t gpus)
+{
+    struct dk_amounts *sum = context;
+
+    (void)node;
+    sum->of[DK_RESOURCE_NODES]++;
+    sum->of[DK_RESOURCE_CORES] += cores;
+    sum->of[DK_RESOURCE_MEMORY] += memory;
+    sum->of[DK_RESOURCE_GPUS] += gpus;
+}
+
+struct dk_amounts dk_holding_amounts(const struct dk_core *core, const struct dk_demand *demand,
+                                     const struct dk_ranges *cores, const struct dk_ranges *gpus)
+{
+    struct dk_taken holding = { demand, *cores, { NULL, 0, 0 } };
+    struct dk_amounts sum = { { [DK_RESOURCE_JOBS] = 1 } };
+
+    dk_holding_each(core, &holding, sum_visit, &sum);
+    sum.of[DK_RESOURCE_GPUS] = (int64_t)dk_ranges_sum(gpus);
+    return sum;
+}
+
+bool dk_picks_allowed(struct dk_pass *pass, const struct dk_entry *entry)
+{
+    const struct dk_core *core = pass->core;
+    const struct dk_demand *demand = &core->demands[entry->demand];
+    struct dk_amounts sum = { { [DK_RESOURCE_JOBS] = 1 } };
+    struct dk_over over;
+
+    if (!core->limits.any)
+        return true;
+    for (uint32_t i = 0; i < pass->scratch->pick_count; i++) {
+        const struct dk_node *node = &core->nodes[pass->scratch->picks[i].node];
+        uint32_t tasks = pass->scratch->picks[i].tasks, cores = cores_for(demand, node, tasks);
+
+        sum_visit(&sum, pass->scratch->picks[i].node, cores, memory_for(demand, node, cores),
+                  gpus_for(demand, node, tasks));
+    }
+    return dk_limits_allow(core, entry->group, &sum, &over);
+}
+
 /* --- choosing --- */
 
 static uint32_t lesser(uint32_t a, uint32_t b)

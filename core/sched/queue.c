@@ -182,6 +182,7 @@ static struct dk_entry entry_of(const struct dk_core *core, uint32_t slot, bool 
     entry.cores = dk_demand_of(core, job)->cores_min;
     entry.slot = slot;
     entry.demand = job->demand;
+    entry.group = job->group;
     return entry;
 }
 

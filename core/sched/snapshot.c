@@ -512,6 +512,7 @@ static void io_job(struct io *io, uint32_t slot)
     }
     io_text(io, &job->name);
     io_text(io, &job->account);
+    io_text(io, &job->user);
     io_demand(io, job);
     io_array(io, job);
     io_ranges(io, &job->cores, &core->cores_free);
@@ -594,7 +595,7 @@ static void job_settle(struct io *io, uint32_t slot)
 static void jobs_read(struct io *io)
 {
     struct dk_core *core = io->core;
-    uint32_t count = io_count(io, 0, 200);
+    uint32_t count = io_count(io, 0, 208);
     int64_t last = 0;
 
     core->domains_dirty = true;
@@ -862,6 +863,7 @@ enum dk_status dk_core_restore(struct dk_core **out, const uint8_t *data, size_t
         arrays_check(&io);
     }
     if (!io.bad) {
+        dk_limits_rebuild(core);
         dk_domains_rebuild(core);
         io_due(&io);
     }

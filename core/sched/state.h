@@ -15,6 +15,7 @@
 #include "sched/core.h"
 #include "sched/hash.h"
 #include "sched/intern.h"
+#include "sched/limit.h"
 #include "sched/order_list.h"
 
 #define DK_SLOT_NONE UINT32_MAX
@@ -93,16 +94,17 @@ struct dk_job {
     uint8_t wait;   /* enum dk_wait_flags; 0 and pending: eligible */
     uint8_t flags;  /* enum dk_job_flags */
     uint8_t ending; /* enum dk_end_state that the end will count as */
-    uint32_t attempt, partition, demand, name, account;
-    int32_t uid, gid, nice, task; /* task: array index, -1 */
-    int64_t array_job;            /* the array it is a task of, 0 */
-    struct dk_array *array;       /* set for an array that has tasks waiting or live */
+    uint32_t attempt, partition, demand, name, account, user; /* user: a text */
+    int32_t uid, gid, nice, task;                             /* task: array index, -1 */
+    int64_t array_job;                                        /* the array it is a task of, 0 */
+    struct dk_array *array; /* set for an array that has tasks waiting or live */
     struct dk_ranges cores, gpus;
     uint32_t dependency_first; /* of its own conditions, in the pool */
     uint32_t waiter_first;     /* conditions of other jobs on this one */
     /* derived */
     uint32_t name_next, name_prev;
     uint32_t task_next, task_prev; /* tasks of one array */
+    uint32_t group;                /* whose limits it answers to */
     uint64_t hash;                 /* its part of the digest */
 };
 
@@ -267,6 +269,7 @@ struct dk_core {
     bool deciding;       /* the event being applied is a decision */
     bool dirty_late;
     uint64_t machine; /* version of nodes and partitions */
+    struct dk_limits limits;
     uint64_t version; /* of everything a pass depends on but new jobs in the queue */
     uint64_t bytes;
     struct dk_scratch *scratch;
@@ -397,6 +400,9 @@ void dk_machine_take(struct dk_core *core, const struct dk_demand *demand,
                      const struct dk_ranges *cores, const struct dk_ranges *gpus);
 void dk_machine_give(struct dk_core *core, const struct dk_demand *demand,
                      const struct dk_ranges *cores, const struct dk_ranges *gpus);
+/* What a job of this demand holds with these, for limits. */
+struct dk_amounts dk_holding_amounts(const struct dk_core *core, const struct dk_demand *demand,
+                                     const struct dk_ranges *cores, const struct dk_ranges *gpus);
 uint64_t dk_ranges_sum(const struct dk_ranges *ranges);
 void dk_ranges_copy(struct dk_core *core, struct dk_ranges *ranges, const struct dk_span *spans,
                     uint32_t count);

@@ -125,6 +125,8 @@ static void job_submitted(struct auditor *auditor, const struct dk_event *event)
     text_set(job->partition, spec->partition);
     text_set(job->constraint, spec->constraint);
     text_set(job->name, spec->name);
+    text_set(job->account, spec->account);
+    text_set(job->user, event->meta.actor.user);
     for (uint32_t i = 0; i < spec->dependencies_count && i < DEPENDENCIES_MAX; i++)
         job->dependencies[i] = spec->dependencies[i];
     job->uid = event->meta.has_actor ? event->meta.actor.uid : -1;
@@ -137,6 +139,7 @@ static void job_submitted(struct auditor *auditor, const struct dk_event *event)
             job->tasks[task] = 1;
             job->waiting++;
         }
+    auditor_limits_submitted(auditor, event->job_submitted.job);
 }
 
 /* A task of an array gets its own id as it starts: all else is the array's. */
@@ -283,6 +286,8 @@ static void job_updated(struct auditor *auditor, const struct dk_job_updated *ev
         text_set(job->constraint, change->constraint);
     if (change->has_name)
         text_set(job->name, change->name);
+    if (change->has_account)
+        text_set(job->account, change->account);
 }
 
 /* A reservation moves to earlier times only; in worlds where nothing breaks it. */
@@ -424,6 +429,11 @@ static void event_take(struct auditor *auditor, const struct dk_event *event)
     case DK_EVENT_PARTITION_CONFIGURED:
         partition_configured(auditor, &event->partition_configured.spec);
         break;
+    case DK_EVENT_CONFIGURATION_APPLIED:
+        for (uint32_t i = 0; i < event->configuration_applied.config.partitions_count; i++)
+            partition_configured(auditor, &event->configuration_applied.config.partitions[i]);
+        auditor_configured(auditor, &event->configuration_applied.config);
+        break;
     case DK_EVENT_BATCH_CLOSED:
         batch_closed(auditor, &event->batch_closed);
         break;
@@ -441,7 +451,6 @@ static void event_take(struct auditor *auditor, const struct dk_event *event)
     case DK_EVENT_CONTROLLER_STOPPED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:
-    case DK_EVENT_CONFIGURATION_APPLIED:
     case DK_EVENT_JOB_SIGNALLED:
     case DK_EVENT_TYPE_COUNT:
         break;

@@ -8,6 +8,7 @@
  *   - what a job gets is what it asked for: nodes, tasks, cpus, memory, GPUs, features, partition
  *   - no job is lost or ends twice; array tasks start once each; attempts count up from 1
  *   - none starts before it is eligible: begin time, dependencies, holds, the array's limit
+ *   - none starts, or is submitted, beyond a limit of the configuration
  *   - seqs are dense, time does not run backwards, a batch counts its events
  *
  * and, on demand, for worlds of single cores (auditor_watch_order): the queue's order is kept by

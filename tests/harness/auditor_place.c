@@ -240,6 +240,7 @@ void auditor_placed(struct auditor *auditor, const struct dk_job_placed *placed)
     job->state = RUNNING;
     job->attempt = placed->attempt;
     job->start = auditor->time;
+    auditor_limits_placed(auditor, placed->job);
     if (job->start_first == 0)
         job->start_first = auditor->time;
     if (job->array_job != 0 && auditor->jobs[job->array_job].start_first == 0)

@@ -16,7 +16,7 @@ enum {
     PARTITIONS_MAX = 8,
     DEPENDENCIES_MAX = 4
 };
-enum { TASKS_MAX = 128, TEXT_MAX = 64 };
+enum { TASKS_MAX = 128, TEXT_MAX = 64, LIMITS_MAX = 16 };
 
 struct audit_node {
     char name[TEXT_MAX], features[4][TEXT_MAX];
@@ -32,6 +32,11 @@ struct audit_partition {
     enum dk_partition_state state;
 };
 
+struct audit_limit {
+    struct dk_limit_spec spec; /* its name is below */
+    char name[TEXT_MAX];
+};
+
 struct holding { /* of a job, on one node */
     int64_t cores, gpus, memory;
 };
@@ -40,6 +45,7 @@ struct audit_job {
     int state;
     struct dk_job_spec spec; /* its pointers are not used */
     char partition[TEXT_MAX], constraint[TEXT_MAX], name[TEXT_MAX];
+    char user[TEXT_MAX], account[TEXT_MAX];
     struct dk_dependency dependencies[DEPENDENCIES_MAX];
     int32_t uid, attempt, task;
     int64_t submit, start, start_first, array_job;
@@ -60,6 +66,8 @@ struct auditor {
     int64_t core_owner[CORES_MAX], gpu_owner[GPUS_MAX]; /* job id, 0: free */
     struct audit_partition partitions[PARTITIONS_MAX];
     uint32_t partition_count;
+    struct audit_limit limits[LIMITS_MAX];
+    uint32_t limit_count;
     struct audit_job *jobs; /* by id */
     int64_t job_last, job_capacity;
     bool watch;
@@ -72,6 +80,11 @@ void auditor_complain(struct auditor *auditor, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 struct audit_job *auditor_job(struct auditor *auditor,
                               int64_t id); /* complains, NULL: never seen */
+
+/* auditor_limit.c */
+void auditor_configured(struct auditor *auditor, const struct dk_cluster_config *config);
+void auditor_limits_submitted(struct auditor *auditor, int64_t id);
+void auditor_limits_placed(struct auditor *auditor, int64_t id);
 
 /* auditor_place.c */
 void auditor_placed(struct auditor *auditor, const struct dk_job_placed *placed);

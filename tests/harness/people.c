@@ -7,6 +7,8 @@
 #define SECOND INT64_C(1000000)
 
 static const char *const node_names[] = { "n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7" };
+static const char *const user_names[] = { "ada", "bea", "cyd" };
+static const char *const accounts[] = { "", "phys", "bio", "phys" };
 static const char *const job_names[] = { "", "align", "fold", "mesh" };
 static const char *const constraints[] = {
     "", "", "", "fast", "big", "fast&big", "fast|big", "none"
@@ -57,7 +59,7 @@ static const struct dk_event *ask(struct people *people, struct dk_batcher *batc
     const struct dk_event *outcome = NULL;
 
     stamp.actor.uid = is_operator ? 0 : 1000 + (int32_t)below(people, 3);
-    stamp.actor.user = dk_text_of("ada");
+    stamp.actor.user = dk_text_of(is_operator ? "root" : user_names[stamp.actor.uid - 1000]);
     dk_batcher_request(batcher, &stamp, request, &outcome);
     return outcome;
 }
@@ -108,10 +110,9 @@ static void configure_partition(struct people *people, struct dk_batcher *batche
     (void)ask(people, batcher, now, &request, true);
 }
 
-static void configure_policy(struct people *people, struct dk_batcher *batcher, int64_t now)
+static struct dk_policy_spec policy_of(const struct people *people)
 {
-    struct dk_request request = { .type = DK_REQUEST_CONFIGURE_POLICY };
-    struct dk_policy_spec *spec = &request.configure_policy.spec;
+    struct dk_policy_spec policy = { .depth = 0 }, *spec = &policy;
 
     spec->policy = people->options->policy;
     spec->backfill = people->options->backfill;
@@ -122,6 +123,23 @@ static void configure_policy(struct people *people, struct dk_batcher *batcher, 
     spec->weight_partition = 300;
     if (people->beats)
         spec->beat_timeout_us = 300 * SECOND;
+    return policy;
+}
+
+static void configure_policy(struct people *people, struct dk_batcher *batcher, int64_t now)
+{
+    struct dk_request request = { .type = DK_REQUEST_CONFIGURE_POLICY };
+
+    request.configure_policy.spec = policy_of(people);
+    (void)ask(people, batcher, now, &request, true);
+}
+
+static void apply_configuration(struct people *people, struct dk_batcher *batcher, int64_t now)
+{
+    struct dk_request request = { .type = DK_REQUEST_APPLY_CONFIGURATION };
+
+    request.apply_configuration.config.policy = policy_of(people);
+    people_configure(people, &request.apply_configuration.config);
     (void)ask(people, batcher, now, &request, true);
 }
 
@@ -130,6 +148,7 @@ void people_settle(struct people *people, struct dk_batcher *batcher)
     bool plain = people->options->single_cores;
     bool several = !plain && chance(people, 40);
 
+    people->several = several;
     people->has_gpus = chance(people, 40);
     people->beats = !plain && chance(people, 30);
     configure_policy(people, batcher, people->now);
@@ -143,6 +162,8 @@ void people_settle(struct people *people, struct dk_batcher *batcher)
     if (people->options
             ->by_node) /* nobody uses it; the request itself takes nothing from the prng */
         configure_partition(people, batcher, people->now, "shadow", DK_PARTITION_STATE_UP);
+    if (people->options->limits)
+        apply_configuration(people, batcher, people->now);
 }
 
 /* --- submissions --- */
@@ -214,6 +235,8 @@ static void submit(struct people *people, struct dk_batcher *batcher, int64_t no
     }
     spec_shape(people, spec);
     spec_conditions(people, spec, dependencies);
+    if (people->options->limits)
+        spec->account = dk_text_of(accounts[below(people, 4)]);
     if (chance(people, 15)) {
         spec->has_array = true;
         ranges[0] = (struct dk_index_range){ 0, (int32_t)below(people, 6), 1 };
@@ -349,15 +372,41 @@ static void report_end(struct people *people, struct dk_batcher *batcher, int64_
     request.report_end.attempt = attempt;
     request.report_end.state = well ? DK_END_STATE_COMPLETED : DK_END_STATE_FAILED;
     request.report_end.exit_code = well ? 0 : 1;
+    request.report_end.requeue = people->options->limits && !well && job % 3 == 0;
+    (void)ask(people, batcher, now, &request, true);
+}
+
+static void signal_job(struct people *people, struct dk_batcher *batcher, int64_t now)
+{
+    struct dk_request request = { .type = DK_REQUEST_SIGNAL_JOB };
+
+    request.signal_job.job = some_job(people);
+    request.signal_job.signal = 1 + (int32_t)below(people, 66);
+    (void)ask(people, batcher, now, &request, chance(people, 70));
+}
+
+static void change_account(struct people *people, struct dk_batcher *batcher, int64_t now)
+{
+    struct dk_request request = { .type = DK_REQUEST_UPDATE_JOB };
+
+    request.update_job.job = some_job(people);
+    request.update_job.change.has_account = true;
+    request.update_job.change.account = dk_text_of(accounts[below(people, 4)]);
     (void)ask(people, batcher, now, &request, true);
 }
 
 static void second_thought(struct people *people, struct dk_batcher *batcher, int64_t now)
 {
-    uint64_t what = below(people, 100);
+    uint64_t what = below(people, 100 + (people->options->limits ? 15 : 0));
     uint32_t node = (uint32_t)below(people, people->node_count);
 
-    if (what < 25)
+    if (what >= 110)
+        apply_configuration(people, batcher, now);
+    else if (what >= 105)
+        signal_job(people, batcher, now);
+    else if (what >= 100)
+        change_account(people, batcher, now);
+    else if (what < 25)
         update(people, batcher, now);
     else if (what < 45)
         cancel(people, batcher, now);

@@ -26,7 +26,7 @@ struct people {
     uint32_t visits; /* left to come */
     uint32_t node_count;
     int32_t cores_max;
-    bool has_gpus, beats;
+    bool has_gpus, beats, several;
     struct person_job *jobs; /* by id */
     int64_t job_last, job_capacity;
     struct person_end *ends;
@@ -47,5 +47,8 @@ void people_see(struct people *people, const struct dk_event *event);
 
 void people_tidy(struct people *people);       /* next they lift all holds and resume all nodes */
 void people_cancel_all(struct people *people); /* next they cancel every job that is left */
+
+/* people_config.c: partitions and limits of a configuration; borrows from the people. */
+void people_configure(struct people *people, struct dk_cluster_config *config);
 
 #endif

@@ -20,6 +20,7 @@ struct world_options {
     bool single_cores; /* only jobs of single cores that keep their limits: the order is audited too
                         */
     bool by_node;      /* a second partition over the same nodes: nodes are looked at one by one */
+    bool limits;       /* a configuration with limits, and another one now and then */
     bool no_shortcut;  /* dk_core_options */
     bool strange_memory; /* garbage in every allocation, addresses in odd order */
     bool restore;        /* the core is put away as bytes and restored, again and again */

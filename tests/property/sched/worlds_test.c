@@ -23,8 +23,10 @@ static void failed(const char *name, const struct world_options *options, const 
         return;
     printf("FAIL %s: %s, %s%s: %s\n     worlds_test --seed %llu --policy %d --backfill %d\n", name,
            dk_policy_name(options->policy), dk_backfill_name(options->backfill),
-           options->single_cores ? ", single cores" : "", fault, (unsigned long long)options->seed,
-           (int)options->policy, (int)options->backfill);
+           options->single_cores ? ", single cores"
+           : options->limits     ? ", limits"
+                                 : "",
+           fault, (unsigned long long)options->seed, (int)options->policy, (int)options->backfill);
 }
 
 static bool same_batches(const struct world_result *a, const struct world_result *b, char *fault,
@@ -154,7 +156,10 @@ int main(int count, char **words)
                 options.policy = (enum dk_policy)policy;
                 options.backfill = (enum dk_backfill)backfill;
                 one_world(&options);
-                worlds++;
+                options.limits = true;
+                one_world(&options);
+                options.limits = false;
+                worlds += 2;
                 if (policy != DK_POLICY_FCFS && policy != DK_POLICY_SJF)
                     continue;
                 options.single_cores = true;
