@@ -1,6 +1,6 @@
 /* scontrol_show.c - scontrol show ENTITY [NAME] */
-#include "net/hostlist.h"
 #include "cli/slurm/scontrol.h"
+#include "net/hostlist.h"
 
 #include <errno.h>
 #include <stdio.h>

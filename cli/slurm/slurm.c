@@ -11,6 +11,7 @@ static const struct {
     const char *name;
     slurm_command *run;
 } commands[] = {
+    { "sbatch", slurm_sbatch },
     { "scontrol", slurm_scontrol },
     { "squeue", slurm_squeue },
 };
@@ -59,6 +60,47 @@ const char *slurm_reason(const struct dk_err *err)
         return err->text;
     }
 }
+
+/* --- refusals --- */
+
+/* The first row whose reason is the outcome's, and whose words are in its detail. */
+static const struct {
+    const char *reason, *detail, *words;
+} refusals[] = {
+    { "PARTITION_NOT_FOUND", "no partition is named",
+      "No partition specified or system default partition" },
+    { "PARTITION_NOT_FOUND", "", "Invalid partition name specified" },
+    { "PARTITION_NOT_UP", "", "Required partition not available (inactive or drain)" },
+    { "UNSATISFIABLE", "", "Requested node configuration is not available" },
+    { "LIMIT", "time limit", "Requested time limit is invalid (missing or exceeds some limit)" },
+    { "LIMIT", "nodes are above", "Node count specification invalid" },
+    { "LIMIT", "",
+      "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)" },
+    { "NOT_FOUND", "dependency", "Job dependency problem" },
+    { "NOT_FOUND", "node", "Invalid node name specified" },
+    { "NOT_FOUND", "job", "Invalid job id specified" },
+    { "WRONG_STATE", "has ended", "Job/step already completing or completed" },
+    { "WRONG_STATE", "is not pending", "Job is no longer pending execution" },
+    { "WRONG_STATE", "is not running", "Job/step already completing or completed" },
+    { "WRONG_STATE", "has started", "Job is no longer pending execution" },
+    { "NOT_PERMITTED", "", "Access/permission denied" },
+    { "INVALID", "array", "Invalid job array specification" },
+    { "INVALID", "constraint", "Invalid feature specification" },
+    { "INVALID", "depend", "Job dependency problem" },
+    { "INVALID", "account", "Invalid account or account/partition combination specified" },
+    { "TOO_LARGE", "array", "Invalid job array specification" },
+};
+
+const char *slurm_refusal(const struct dk_outcome *outcome)
+{
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+        if (strcmp(refusals[i].reason, outcome->reason) == 0 &&
+            strstr(outcome->detail, refusals[i].detail) != NULL)
+            return refusals[i].words;
+    return outcome->detail;
+}
+
+/* --- clusters --- */
 
 enum dk_status slurm_cluster_name(struct dk_session *session, char name[SLURM_CLUSTER_SIZE],
                                   struct dk_err *err)

@@ -1,0 +1,41 @@
+/* submission_refused.h - options of Slurm's sbatch that docket refuses, and what would be right
+ * instead
+ *
+ * Rows as in submission_table.h; the help is the second half of the refusal.
+ */
+/* clang-format off */
+ROW("batch", 0, VALUE("FEATURES"), REFUSED, refuse, 0, "the script runs on the job's first node", "SBATCH_BATCH", NULL)
+ROW("bb", 0, VALUE("SPEC"), REFUSED, refuse, 0, "it has no burst buffers", NULL, NULL)
+ROW("bbf", 0, VALUE("FILE"), REFUSED, refuse, 0, "it has no burst buffers", NULL, NULL)
+ROW("cluster-constraint", 0, VALUE("LIST"), REFUSED, refuse, 0, "there is one cluster", NULL, NULL)
+ROW("container", 0, VALUE("PATH"), REFUSED, refuse, 0, "start the container in the script", "SBATCH_CONTAINER", NULL)
+ROW("contiguous", 0, NONE, REFUSED, refuse, 0, "nodes have no neighbours; name them by --nodelist", NULL, NULL)
+ROW("core-spec", 'S', VALUE("N"), REFUSED, refuse, 0, "no cores are set aside for the system", "SBATCH_CORE_SPEC", NULL)
+ROW("cores-per-socket", 0, VALUE("N"), REFUSED, refuse, 0, "a feature of the nodes and --constraint say the same", NULL, NULL)
+ROW("cpu-freq", 0, VALUE("SPEC"), REFUSED, refuse, 0, "frequencies are left alone", NULL, NULL)
+ROW("deadline", 0, VALUE("TIME"), REFUSED, refuse, 0, "a job waits until it can start; --time limits how long it runs", NULL, NULL)
+ROW("extra-node-info", 'B', VALUE("S[:C[:T]]"), REFUSED, refuse, 0, "a feature of the nodes and --constraint say the same", NULL, NULL)
+ROW("gid", 0, VALUE("GROUP"), REFUSED, set_self, 0, "a job runs as who submits it", NULL, "g")
+ROW("gpu-bind", 0, VALUE("KIND"), REFUSED, refuse, 0, "tasks of a job share its GPUs", "SBATCH_GPU_BIND", NULL)
+ROW("gpu-freq", 0, VALUE("SPEC"), REFUSED, refuse, 0, "frequencies are left alone", "SBATCH_GPU_FREQ", NULL)
+ROW("gpus-per-socket", 0, VALUE("N"), REFUSED, refuse, 0, "say --gpus-per-node", NULL, NULL)
+ROW("licenses", 'L', VALUE("LIST"), REFUSED, refuse, 0, "it keeps no licenses", NULL, NULL)
+ROW("mcs-label", 0, VALUE("LABEL"), REFUSED, refuse, 0, "it has no such labels", NULL, NULL)
+ROW("mem-bind", 0, VALUE("KIND"), REFUSED, refuse, 0, "call numactl in the script", "SBATCH_MEM_BIND", NULL)
+ROW("mincpus", 0, VALUE("N"), REFUSED, refuse, 0, "say --ntasks-per-node and --cpus-per-task", NULL, NULL)
+ROW("network", 0, VALUE("KIND"), REFUSED, refuse, 0, "it has no switches to set", "SBATCH_NETWORK", NULL)
+ROW("no-kill", 'k', SLURM_ARGUMENT_MAYBE, "off", REFUSED, set_only, 0, "a job ends, or is queued again, when a node of it fails", "SBATCH_NO_KILL", "off")
+ROW("ntasks-per-socket", 0, VALUE("N"), REFUSED, refuse, 0, "say --ntasks-per-node", NULL, NULL)
+ROW("overcommit", 'O', NONE, REFUSED, refuse, 0, "a task has cores of its own; say fewer --ntasks", "SBATCH_OVERCOMMIT", NULL)
+ROW("power", 0, VALUE("FLAGS"), REFUSED, refuse, 0, "it manages no power", "SBATCH_POWER", NULL)
+ROW("prefer", 0, VALUE("FEATURES"), REFUSED, refuse, 0, "a wish is not kept; --constraint demands", NULL, NULL)
+ROW("priority", 0, VALUE("N"), REFUSED, refuse, 0, "the policy decides; --nice moves a job, negative for operators", NULL, NULL)
+ROW("reboot", 0, NONE, REFUSED, refuse, 0, "nodes are never booted for a job", NULL, NULL)
+ROW("reservation", 0, VALUE("NAME"), REFUSED, refuse, 0, "it has no reservations; a partition may keep nodes for some", "SBATCH_RESERVATION", NULL)
+ROW("sockets-per-node", 0, VALUE("N"), REFUSED, refuse, 0, "a feature of the nodes and --constraint say the same", NULL, NULL)
+ROW("spread-job", 0, NONE, REFUSED, refuse, 0, "say --nodes or --ntasks-per-node", "SBATCH_SPREAD_JOB", NULL)
+ROW("switches", 0, VALUE("N[@TIME]"), REFUSED, refuse, 0, "it knows no switches; a feature and --constraint say the same", "SBATCH_REQ_SWITCH", NULL)
+ROW("thread-spec", 0, VALUE("N"), REFUSED, refuse, 0, "no threads are set aside for the system", "SBATCH_THREAD_SPEC", NULL)
+ROW("tmp", 0, VALUE("SIZE"), REFUSED, refuse, 0, "disks are not counted; a feature and --constraint say the same", NULL, NULL)
+ROW("uid", 0, VALUE("USER"), REFUSED, set_self, 0, "a job runs as who submits it", NULL, "u")
+/* clang-format on */
