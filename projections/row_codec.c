@@ -9,8 +9,8 @@
 #include "projections/row_codec.h"
 
 #include "base/fixed.h"
+#include "net/hostlist.h"
 #include "projections/bytes.h"
-#include "projections/host_expand.h"
 
 enum { ROW_FORMAT = 1, STEP_STARTED = 1, STEP_ENDED = 2 };
 
@@ -239,6 +239,44 @@ static void walk_node_cores(struct walk *walk, struct dk_job_row *row)
     }
 }
 
+static bool is_one_name(struct dk_text list)
+{
+    for (uint32_t i = 0; i < list.size; i++)
+        if (list.data[i] == '[' || list.data[i] == ',' || list.data[i] == ' ')
+            return false;
+    return list.size > 0;
+}
+
+static struct dk_text text_kept(struct dk_text text, struct dk_arena *arena)
+{
+    char *copy = dk_arena_take(arena, text.size + (size_t)1);
+
+    if (text.size > 0)
+        memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    return (struct dk_text){ copy, text.size };
+}
+
+/* The names that a host list says; NULL: not `count` of them. One node is its own list. */
+static const struct dk_text *hosts_of(struct dk_text list, uint32_t count, struct dk_arena *arena)
+{
+    struct dk_text *names = dk_arena_take(arena, count * sizeof(*names));
+    struct dk_hostlist hosts;
+    bool good;
+
+    if (count == 1 && is_one_name(list)) {
+        names[0] = list;
+        return names;
+    }
+    dk_hostlist_init(&hosts);
+    good = dk_hostlist_expand(&hosts, text_kept(list, arena).data, NULL) == DK_OK &&
+           hosts.count == count;
+    for (uint32_t i = 0; good && i < count; i++)
+        names[i] = text_kept(dk_text_of(hosts.names[i]), arena);
+    dk_hostlist_release(&hosts);
+    return good ? names : NULL;
+}
+
 /* A host list says the names of all nodes in a few bytes; where it would not give the same names
  * in the same order they are spelled out. */
 static bool list_says_all(const struct dk_job_row *row)
@@ -247,12 +285,8 @@ static bool list_says_all(const struct dk_job_row *row)
     const struct dk_text *names;
     bool same;
 
-    if (row->node_count == 1 && dk_text_equal(row->node_list, row->nodes[0]) &&
-        memchr(row->node_list.data, '[', row->node_list.size) == NULL &&
-        memchr(row->node_list.data, ',', row->node_list.size) == NULL)
-        return row->node_list.size > 0 && row->node_list.size <= 256;
     dk_arena_init(&arena, &dk_heap);
-    names = dk_hosts_expand(row->node_list, row->node_count, &arena);
+    names = hosts_of(row->node_list, row->node_count, &arena);
     same = names != NULL;
     for (uint32_t i = 0; same && i < row->node_count; i++)
         same = dk_text_equal(names[i], row->nodes[i]);
@@ -280,7 +314,7 @@ static void walk_nodes(struct walk *walk, struct dk_job_row *row)
     if (!listed)
         walk_texts(walk, &row->nodes, &row->node_count);
     else if (walk->out == NULL && !walk->bad)
-        row->nodes = dk_hosts_expand(row->node_list, row->node_count, walk->arena);
+        row->nodes = hosts_of(row->node_list, row->node_count, walk->arena);
     if (row->nodes == NULL && row->node_count > 0)
         walk->bad = true;
     if (walk->bad || row->node_count != count) {

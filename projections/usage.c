@@ -306,23 +306,45 @@ static struct dk_text cell_text(const struct cell *cell, enum dk_usage_column co
     return column == DK_USAGE_DAY ? day_text(cell->day, buffer) : cell->texts[column];
 }
 
-static void tsv_add(struct dk_buf *out, struct dk_text text)
+struct writer {
+    struct dk_buf *out;
+    bool full;
+};
+
+static void put(struct writer *writer, const void *bytes, size_t size)
+{
+    if (!dk_buf_add(writer->out, bytes, size))
+        writer->full = true;
+}
+
+static void put_text(struct writer *writer, struct dk_text text)
+{
+    put(writer, text.data, text.size);
+}
+
+static void put_json(struct writer *writer, struct dk_text text)
+{
+    if (!dk_json_text(writer->out, text))
+        writer->full = true;
+}
+
+static void tsv_add(struct writer *writer, struct dk_text text)
 {
     for (uint32_t i = 0; i < text.size; i++) {
         char c = text.data[i];
 
         if (c == '\t')
-            (void)dk_buf_add(out, "\\t", 2);
+            put(writer, "\\t", 2);
         else if (c == '\n')
-            (void)dk_buf_add(out, "\\n", 2);
+            put(writer, "\\n", 2);
         else if (c == '\\')
-            (void)dk_buf_add(out, "\\\\", 2);
+            put(writer, "\\\\", 2);
         else
-            (void)dk_buf_add(out, &c, 1);
+            put(writer, &c, 1);
     }
 }
 
-static void cell_write(const struct answer *answer, const struct cell *cell, struct dk_buf *out)
+static void cell_write(const struct answer *answer, const struct cell *cell, struct writer *writer)
 {
     const struct dk_usage_question *question = answer->question;
 
@@ -333,36 +355,37 @@ static void cell_write(const struct answer *answer, const struct cell *cell, str
 
         if (question->tsv) {
             if (i > 0)
-                (void)dk_buf_add(out, "\t", 1);
-            tsv_add(out, text);
+                put(writer, "\t", 1);
+            tsv_add(writer, text);
             continue;
         }
-        (void)dk_buf_add_text(out, i > 0 ? "," : "");
-        (void)dk_json_text(out, dk_text_of(column_names[column]));
-        (void)dk_buf_add(out, ":", 1);
+        put_text(writer, dk_text_of(i > 0 ? "," : ""));
+        put_json(writer, dk_text_of(column_names[column]));
+        put(writer, ":", 1);
         if (column >= DK_USAGE_JOBS)
-            (void)dk_buf_add(out, text.data, text.size);
+            put(writer, text.data, text.size);
         else
-            (void)dk_json_text(out, text);
+            put_json(writer, text);
     }
 }
 
-static void answer_write(const struct answer *answer, int64_t seq, struct dk_buf *out)
+static void answer_write(const struct answer *answer, int64_t seq, struct writer *writer)
 {
     bool tsv = answer->question->tsv;
 
     if (!tsv) {
-        (void)dk_buf_add_text(out, "{\"seq\":");
-        (void)dk_json_integer(out, seq);
-        (void)dk_buf_add_text(out, ",\"rows\":[");
+        put_text(writer, dk_text_of("{\"seq\":"));
+        if (!dk_json_integer(writer->out, seq))
+            writer->full = true;
+        put_text(writer, dk_text_of(",\"rows\":["));
     }
     for (size_t i = 0; i < answer->count; i++) {
-        (void)dk_buf_add_text(out, tsv ? "" : i > 0 ? ",{" : "{");
-        cell_write(answer, &answer->cells[i], out);
-        (void)dk_buf_add_text(out, tsv ? "\n" : "}");
+        put_text(writer, dk_text_of(tsv ? "" : i > 0 ? ",{" : "{"));
+        cell_write(answer, &answer->cells[i], writer);
+        put_text(writer, dk_text_of(tsv ? "\n" : "}"));
     }
     if (!tsv)
-        (void)dk_buf_add_text(out, "]}\n");
+        put_text(writer, dk_text_of("]}\n"));
 }
 
 static void columns_default(struct dk_usage_question *question)
@@ -379,6 +402,7 @@ enum dk_status dk_usage_answer(struct dk_history_view *view,
 {
     struct dk_usage_question filled = *question;
     struct answer answer = { 0 };
+    struct writer writer = { out, false };
     enum dk_status status;
 
     if (view->snapshot == NULL)
@@ -397,7 +421,10 @@ enum dk_status dk_usage_answer(struct dk_history_view *view,
             (void)cell_of(&answer, &(struct cell){ 0 }); /* nothing is a total too */
         if (answer.count > 0)
             qsort(answer.cells, answer.count, sizeof(*answer.cells), cell_compare);
-        answer_write(&answer, view->seq, out);
+        answer_write(&answer, view->seq, &writer);
+        if (writer.full)
+            status =
+                dk_fail(err, DK_TOO_LARGE, "the answer is larger than %zu bytes", out->size_max);
     }
     dk_alloc_free(&dk_heap, answer.cells, answer.capacity * sizeof(*answer.cells));
     dk_table_release(&answer.slots);
