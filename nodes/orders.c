@@ -1,0 +1,325 @@
+/* orders.c - what the cluster wants (duty.h)
+ *
+ * All orders of an answer are looked at before anything is started: what they accept is noted, one
+ * sync makes all of it durable, and only then are keepers made. An order to run and the order to
+ * end the same job in one answer start nothing.
+ */
+#define _GNU_SOURCE
+#include "nodes/duty.h"
+#include "nodes/procs.h"
+
+#include "base/check.h"
+#include "net/journal.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KILL_WAIT_US INT64_C(30000000)
+#define YOUNG_US INT64_C(20000) /* a process that may not have its own signal handling yet */
+
+static int64_t wall_us(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* --- signals --- */
+
+/* Everything of the job descends from its keeper. */
+static void signal_all(const struct dk_agent *agent, const struct dk_duty *duty, int signal)
+{
+    struct dk_task_record record;
+    char name[64];
+
+    dk_duty_name(duty, name);
+    if (signal == SIGKILL)
+        (void)dk_confine_signal(&agent->confine, name, signal);
+    if (dk_duty_record(agent, duty, "task", &record) && record.stage != DK_TASK_ENDED)
+        (void)dk_procs_signal_below(record.keeper, signal);
+}
+
+static void signal_batch(const struct dk_agent *agent, const struct dk_duty *duty, int signal)
+{
+    struct dk_task_record record;
+    int pid_fd;
+
+    if (!dk_duty_record(agent, duty, "task", &record) || record.stage != DK_TASK_RUNNING)
+        return;
+    /* Its number is its own while the keeper, its parent, has not waited for it. */
+    pid_fd = (int)syscall(SYS_pidfd_open, record.task, 0);
+    if (pid_fd < 0)
+        return;
+    if (dk_task_start_time(record.keeper) == record.keeper_start)
+        (void)syscall(SYS_pidfd_send_signal, pid_fd, signal, NULL, 0);
+    (void)close(pid_fd);
+}
+
+/* A process that was forked a moment ago still ignores what its keeper ignores; and before the
+ * fork there is none. */
+void dk_duty_term(struct dk_agent *agent, struct dk_duty *duty)
+{
+    struct dk_task_record record;
+    int64_t age = 0;
+
+    if (dk_duty_record(agent, duty, "task", &record) && record.stage == DK_TASK_RUNNING)
+        age = wall_us() - record.started_us;
+    if (age >= 0 && age < YOUNG_US) {
+        duty->again_us = dk_agent_now_us() + YOUNG_US;
+        return;
+    }
+    duty->again_us = 0;
+    signal_all(agent, duty, SIGTERM);
+    signal_all(agent, duty, SIGCONT);
+}
+
+void dk_duty_kill(struct dk_agent *agent, struct dk_duty *duty)
+{
+    duty->kill_us = dk_agent_now_us() + 1000000; /* again, should one have slipped through */
+    signal_all(agent, duty, SIGKILL);
+}
+
+/* A signal that is not for the script alone is for steps only, as in Slurm; a batch script without
+ * srun has none. */
+void dk_duty_warn(struct dk_agent *agent, struct dk_duty *duty)
+{
+    const struct dk_job_launch *launch = &dk_duty_order(agent, duty)->spec.launch;
+
+    duty->warn_us = 0;
+    if (launch->signal_batch && duty->state == DK_DUTY_RUNNING)
+        signal_batch(agent, duty, launch->signal);
+}
+
+void dk_duty_end(struct dk_agent *agent, struct dk_duty *duty, enum dk_end_state state,
+                 int64_t kill_wait_us, const char *why)
+{
+    struct dk_duty_end end = { .state = state, .why = why };
+
+    if (!duty->ending) {
+        duty->ending = true;
+        duty->end_state = state;
+        duty->end_why = why;
+    }
+    switch (duty->state) {
+    case DK_DUTY_ACCEPTED: /* nothing of it was started */
+        if (duty->is_first)
+            dk_duty_report(agent, duty, &end);
+        else
+            duty->state = DK_DUTY_HELD;
+        break;
+    case DK_DUTY_STARTING: /* the signal follows when its keeper is known */
+        duty->kill_us = dk_agent_now_us() + kill_wait_us;
+        break;
+    case DK_DUTY_RUNNING:
+        if (duty->kill_us != 0)
+            break;
+        duty->kill_us = dk_agent_now_us() + kill_wait_us;
+        dk_duty_term(agent, duty);
+        break;
+    case DK_DUTY_HELD:
+    case DK_DUTY_REPORTED:
+    case DK_DUTY_DONE:
+    case DK_DUTY_CLEANING:
+        break;
+    }
+}
+
+/* --- the orders --- */
+
+/* Noted, not yet durable. */
+static void accept_run(struct dk_agent *agent, struct dk_delivered *item)
+{
+    const struct dk_run_job *run = &item->order.run_job;
+    const struct dk_order_meta *meta = &item->order.meta;
+    struct dk_duty *duty = dk_duty_find(agent, run->job, run->attempt);
+    bool is_new = duty == NULL;
+
+    if (is_new && meta->epoch < agent->epoch) {
+        dk_journal(DK_JOURNAL_WARNING,
+                   "an order to run job %lld is refused: epoch %d, and %lld was seen",
+                   (long long)run->job, meta->epoch, (long long)agent->epoch);
+        return;
+    }
+    if (run->nodes_count == 0 || run->node_index < 0 ||
+        run->node_index >= (int32_t)run->nodes_count)
+        return; /* not an order that a projector makes */
+    if (is_new) {
+        duty = dk_duty_add(agent, run->job, run->attempt);
+        duty->epoch = meta->epoch;
+        duty->seq = meta->seq;
+        duty->is_first = run->node_index == 0;
+        DK_CHECK(dk_buf_add(&duty->order, item->bytes.data, item->bytes.size));
+        dk_duty_note(agent, duty, DK_LEDGER_RUN, meta->epoch, item->bytes);
+    }
+    duty->named = true;
+    if (duty->state != DK_DUTY_ACCEPTED || duty->has_blobs)
+        return;
+    duty->script = item->script;
+    duty->environment = item->environment;
+    duty->arguments = item->arguments;
+    duty->has_blobs = true;
+    item->script = item->environment = item->arguments = (struct dk_blob_copy){ NULL, 0 };
+    if (duty->is_first && (item->blobs_missing || !run->spec.has_launch))
+        dk_duty_refuse(agent, duty,
+                       item->blobs_missing ? "the cluster no longer has its script or environment"
+                                           : "it has nothing to start");
+}
+
+static void deliver(struct dk_agent *agent, const struct dk_order *order)
+{
+    const struct dk_deliver_signal *signal = &order->deliver_signal;
+    struct dk_duty *duty = dk_duty_find(agent, signal->job, signal->attempt);
+
+    if (duty == NULL || !duty->is_first || order->meta.seq <= duty->signal_seq)
+        return;
+    duty->signal_seq = order->meta.seq;
+    dk_duty_note(agent, duty, DK_LEDGER_SIGNALLED, order->meta.seq, (struct dk_bytes){ NULL, 0 });
+    if (duty->state != DK_DUTY_RUNNING)
+        return;
+    if (signal->target == DK_SIGNAL_TARGET_BATCH)
+        signal_batch(agent, duty, signal->signal);
+    else if (signal->target == DK_SIGNAL_TARGET_ALL)
+        signal_all(agent, duty, signal->signal);
+}
+
+/* The log knows its end: nothing more to report. */
+static void forget(struct dk_agent *agent, struct dk_duty *duty)
+{
+    if (duty->forgotten)
+        return;
+    duty->forgotten = true;
+    switch (duty->state) {
+    case DK_DUTY_STARTING:
+        duty->kill_us = 1; /* at once when its keeper is known */
+        break;
+    case DK_DUTY_RUNNING:
+        dk_duty_kill(agent, duty);
+        break;
+    case DK_DUTY_ACCEPTED:
+    case DK_DUTY_HELD:
+    case DK_DUTY_REPORTED:
+    case DK_DUTY_DONE:
+        dk_duty_clean(agent, duty);
+        break;
+    case DK_DUTY_CLEANING:
+        break;
+    }
+}
+
+static void keep_text(char *out, size_t size, struct dk_text text)
+{
+    (void)snprintf(out, size, "%.*s", (int)text.size, text.data != NULL ? text.data : "");
+}
+
+static void set(struct dk_agent *agent, const struct dk_settings *settings)
+{
+    keep_text(agent->cluster, sizeof(agent->cluster), settings->cluster);
+    keep_text(agent->prolog, sizeof(agent->prolog), settings->prolog);
+    keep_text(agent->epilog, sizeof(agent->epilog), settings->epilog);
+    agent->kill_wait_us = settings->kill_wait_us > 0 ? settings->kill_wait_us : KILL_WAIT_US;
+    dk_outbox_set_beat(agent->outbox, settings->beat_us);
+}
+
+static void obey_one(struct dk_agent *agent, struct dk_delivered *item)
+{
+    const struct dk_order *order = &item->order;
+    struct dk_duty *duty;
+
+    switch (order->type) {
+    case DK_ORDER_RUN_JOB:
+        if (!agent->leaving)
+            accept_run(agent, item);
+        break;
+    case DK_ORDER_END_JOB:
+        duty = dk_duty_find(agent, order->end_job.job, order->end_job.attempt);
+        if (duty != NULL)
+            dk_duty_end(agent, duty, order->end_job.state, order->end_job.kill_wait_us, NULL);
+        break;
+    case DK_ORDER_DELIVER_SIGNAL:
+        deliver(agent, order);
+        break;
+    case DK_ORDER_FORGET_JOB:
+        duty = dk_duty_find(agent, order->forget_job.job, order->forget_job.attempt);
+        if (duty != NULL)
+            forget(agent, duty);
+        break;
+    case DK_ORDER_SETTINGS:
+        set(agent, &order->settings);
+        break;
+    case DK_ORDER_TYPE_COUNT:
+        break;
+    }
+    if (order->type != DK_ORDER_SETTINGS && order->meta.epoch > agent->epoch)
+        agent->epoch = order->meta.epoch;
+}
+
+static void unname(struct dk_agent *agent, struct dk_duty *duty)
+{
+    (void)agent;
+    duty->named = false;
+}
+
+/* When to send --signal: by how long it has run already, whatever the clocks do later. */
+static void set_warning(struct dk_duty *duty, const struct dk_delivered *item)
+{
+    const struct dk_job_spec *spec = &item->order.run_job.spec;
+    int64_t since = wall_us() - item->order.meta.time;
+
+    if (spec->launch.signal == 0 || spec->limit_us <= 0)
+        return;
+    duty->warn_us = dk_agent_now_us() + spec->limit_us - spec->launch.signal_before_us -
+                    (since > 0 ? since : 0);
+    if (duty->warn_us < 1)
+        duty->warn_us = 1;
+}
+
+static void start_accepted(struct dk_agent *agent, struct dk_delivery *delivery)
+{
+    struct dk_err err = { 0 };
+    enum dk_status status = DK_OK;
+    bool synced = false;
+
+    for (uint32_t i = 0; i < delivery->count; i++) {
+        const struct dk_run_job *run = &delivery->items[i].order.run_job;
+        struct dk_duty *duty;
+
+        if (delivery->items[i].order.type != DK_ORDER_RUN_JOB)
+            continue;
+        duty = dk_duty_find(agent, run->job, run->attempt);
+        if (duty == NULL || duty->state != DK_DUTY_ACCEPTED || !duty->has_blobs)
+            continue;
+        if (!synced) {
+            status = dk_ledger_sync(agent->ledger, &err);
+            synced = true;
+        }
+        set_warning(duty, &delivery->items[i]);
+        if (status != DK_OK)
+            dk_duty_refuse(agent, duty, err.text);
+        else if (duty->is_first || agent->prolog[0] != '\0')
+            dk_duty_launch(agent, duty);
+        else
+            duty->state = DK_DUTY_HELD;
+    }
+}
+
+void dk_agent_obey(struct dk_agent *agent, struct dk_delivery *delivery)
+{
+    dk_duty_each(agent, unname);
+    for (uint32_t i = 0; i < delivery->count; i++)
+        obey_one(agent, &delivery->items[i]);
+    start_accepted(agent, delivery);
+    if (!delivery->complete)
+        return;
+    /* What is not named is over, if the answer is newer than the order: a projector that has just
+     * been started may not know of it yet. */
+    for (int i = 0; i < DK_AGENT_BUCKETS && agent->duty_count > 0; i++)
+        for (struct dk_duty *duty = agent->duties[i], *next; duty != NULL; duty = next) {
+            next = duty->next;
+            if (!duty->named && duty->seq <= delivery->seq)
+                forget(agent, duty);
+        }
+}

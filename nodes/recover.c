@@ -1,0 +1,173 @@
+/* recover.c - an agent that starts finds its jobs again (duty.h)
+ *
+ * The ledger says which there are; settle.c says, by their folders, what became of each. A job
+ * without a record was accepted and not started: it waits for the cluster to name it again, with
+ * its script. Folders and cgroups that no duty has are removed.
+ */
+#define _GNU_SOURCE
+#include "nodes/duty.h"
+
+#include "base/check.h"
+#include "net/journal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void take_run(struct dk_agent *agent, struct dk_duty *duty,
+                     const struct dk_ledger_entry *entry)
+{
+    struct dk_order order;
+
+    dk_arena_reset(&agent->arena);
+    if (dk_order_decode(entry->bytes.data, entry->bytes.size, &agent->arena, &order, NULL) !=
+            DK_OK ||
+        order.type != DK_ORDER_RUN_JOB) {
+        dk_duty_remove(agent, duty);
+        return;
+    }
+    duty->epoch = (int32_t)entry->number;
+    duty->seq = order.meta.seq;
+    duty->is_first = order.run_job.node_index == 0;
+    dk_buf_clear(&duty->order);
+    DK_CHECK(dk_buf_add(&duty->order, entry->bytes.data, entry->bytes.size));
+    if (entry->number > agent->epoch)
+        agent->epoch = entry->number;
+}
+
+static void take(void *context, const struct dk_ledger_entry *entry)
+{
+    struct dk_agent *agent = context;
+    struct dk_duty *duty = dk_duty_find(agent, entry->job, entry->attempt);
+
+    if (entry->kind == DK_LEDGER_EPOCH) {
+        agent->epoch = entry->number > agent->epoch ? entry->number : agent->epoch;
+        return;
+    }
+    if (duty == NULL && entry->kind == DK_LEDGER_RUN) {
+        take_run(agent, dk_duty_add(agent, entry->job, entry->attempt), entry);
+        return;
+    }
+    if (duty == NULL)
+        return;
+    switch (entry->kind) {
+    case DK_LEDGER_SIGNALLED:
+        duty->signal_seq = entry->number;
+        break;
+    case DK_LEDGER_END:
+        dk_buf_clear(&duty->report);
+        DK_CHECK(dk_buf_add(&duty->report, entry->bytes.data, entry->bytes.size));
+        duty->state = DK_DUTY_REPORTED;
+        break;
+    case DK_LEDGER_ANSWERED:
+        duty->state = DK_DUTY_DONE;
+        break;
+    case DK_LEDGER_GONE:
+        dk_duty_remove(agent, duty);
+        break;
+    case DK_LEDGER_RUN:
+    case DK_LEDGER_EPOCH:
+        break;
+    }
+}
+
+static void give_one(struct dk_agent *agent, struct dk_duty *duty)
+{
+    const struct dk_bytes none = { NULL, 0 };
+    const struct dk_bytes order = { duty->order.data, (uint32_t)duty->order.size };
+    const struct dk_bytes report = { duty->report.data, (uint32_t)duty->report.size };
+
+    dk_duty_note(agent, duty, DK_LEDGER_RUN, duty->epoch, order);
+    if (duty->signal_seq != 0)
+        dk_duty_note(agent, duty, DK_LEDGER_SIGNALLED, duty->signal_seq, none);
+    if (duty->state == DK_DUTY_REPORTED)
+        dk_duty_note(agent, duty, DK_LEDGER_END, 0, report);
+    if (duty->state == DK_DUTY_DONE || duty->state == DK_DUTY_CLEANING)
+        dk_duty_note(agent, duty, DK_LEDGER_ANSWERED, 0, none);
+}
+
+static void give(void *context, struct dk_ledger *ledger)
+{
+    struct dk_agent *agent = context;
+    struct dk_ledger_entry epoch = { .kind = DK_LEDGER_EPOCH, .number = agent->epoch };
+    struct dk_ledger *open = agent->ledger;
+
+    agent->ledger = ledger; /* while it is opened the agent does not have it yet */
+    (void)dk_ledger_add(ledger, &epoch, NULL);
+    dk_duty_each(agent, give_one);
+    agent->ledger = open;
+}
+
+static void find(struct dk_agent *agent, struct dk_duty *duty)
+{
+    char path[80], name[64];
+
+    dk_duty_name(duty, name);
+    (void)snprintf(path, sizeof(path), "%s/task", name);
+    if (duty->state == DK_DUTY_REPORTED) {
+        dk_outbox_report(agent->outbox, duty->job, duty->attempt,
+                         (struct dk_bytes){ duty->report.data, (uint32_t)duty->report.size });
+        return;
+    }
+    if (duty->state == DK_DUTY_DONE || faccessat(agent->jobs_folder, path, F_OK, 0) != 0)
+        return;
+    duty->state = DK_DUTY_RUNNING;
+    dk_duty_settle(agent, duty);
+}
+
+static bool has_duty(const struct dk_agent *agent, const char *name)
+{
+    char *end = NULL;
+    int64_t job = strtoll(name, &end, 10);
+
+    return *end == '.' && dk_duty_find(agent, job, (int32_t)strtol(end + 1, NULL, 10)) != NULL;
+}
+
+static void leave_group(void *context, const char *name)
+{
+    const struct dk_agent *agent = context;
+
+    if (!has_duty(agent, name))
+        (void)dk_confine_close(&agent->confine, name);
+}
+
+static void leave_folders(const struct dk_agent *agent)
+{
+    static const char *const files[] = { "script", "task", "epilog" };
+    int fd = fcntl(agent->jobs_folder, F_DUPFD_CLOEXEC, 3);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    char path[300];
+
+    if (folder == NULL)
+        return;
+    rewinddir(folder);
+    while ((entry = readdir(folder)) != NULL) {
+        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || has_duty(agent, entry->d_name))
+            continue;
+        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+            (void)snprintf(path, sizeof(path), "%s/%s", entry->d_name, files[i]);
+            (void)unlinkat(agent->jobs_folder, path, 0);
+        }
+        (void)unlinkat(agent->jobs_folder, entry->d_name, AT_REMOVEDIR);
+    }
+    (void)closedir(folder);
+}
+
+enum dk_status dk_agent_recover(struct dk_agent *agent, struct dk_err *err)
+{
+    const struct dk_ledger_owner owner = { agent, take, give };
+    enum dk_status status = dk_ledger_open(&agent->ledger, agent->folder, &owner, err);
+
+    if (status != DK_OK)
+        return status;
+    if (agent->duty_count > 0)
+        dk_journal(DK_JOURNAL_INFO, "%u jobs are known from before", agent->duty_count);
+    dk_duty_each(agent, find);
+    dk_confine_each(&agent->confine, leave_group, agent);
+    leave_folders(agent);
+    return DK_OK;
+}

@@ -1,0 +1,249 @@
+/* settle.c - what became of a job, from the record in its folder (duty.h)
+ *
+ * The same for a keeper that has just ended and for one that ended while no agent was there:
+ *
+ *   record says ENDED                      the end, as it says
+ *   not ended, its keeper lives            it goes on; watch it (another keeper than ours won)
+ *   not ended, its keeper is dead          killed: look for what it left behind, NODE_FAIL
+ *   not ended, of another boot             the machine went down under it, NODE_FAIL
+ *   no record                              it could not be started
+ */
+#define _GNU_SOURCE
+#include "nodes/duty.h"
+#include "nodes/env.h"
+#include "nodes/procs.h"
+
+#include "base/check.h"
+#include "event/request.h"
+#include "net/journal.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* --- reports --- */
+
+static struct dk_text cut(const char *text, uint32_t size_max)
+{
+    struct dk_text result = dk_text_of(text);
+
+    if (result.size <= size_max)
+        return result;
+    result.size = size_max;
+    while (result.size > 0 && (result.data[result.size] & 0xc0) == 0x80) /* not inside a letter */
+        result.size--;
+    return result;
+}
+
+void dk_duty_report(struct dk_agent *agent, struct dk_duty *duty, const struct dk_duty_end *end)
+{
+    struct dk_request request = { .type = DK_REQUEST_REPORT_END };
+    struct dk_report_end *report = &request.report_end;
+    const struct dk_task_record *record = end->record;
+    struct dk_bytes bytes;
+    uint8_t key[16];
+
+    if (getrandom(key, sizeof(key), 0) == (ssize_t)sizeof(key))
+        request.meta.key = (struct dk_bytes){ key, sizeof(key) };
+    report->job = duty->job;
+    report->attempt = duty->attempt;
+    report->state = end->state;
+    report->exit_code = end->exit_code;
+    report->signal = end->signal;
+    if (record != NULL) {
+        request.meta.time = record->ended_us;
+        report->started = record->started_us;
+        report->has_usage = record->started_us != 0;
+        report->usage = (struct dk_usage){ record->user_us, record->system_us, record->rss_max_kib,
+                                           record->read_bytes, record->written_bytes };
+    }
+    if (end->why != NULL)
+        report->why = cut(end->why, 256);
+    report->requeue = end->requeue && !duty->ending;
+    dk_buf_clear(&duty->report);
+    if (dk_request_encode(&request, &duty->report, NULL) != DK_OK) { /* a text that is not UTF-8 */
+        report->why = dk_text_of("the reason is not UTF-8");
+        DK_CHECK(dk_request_encode(&request, &duty->report, NULL) == DK_OK);
+    }
+    bytes = (struct dk_bytes){ duty->report.data, (uint32_t)duty->report.size };
+    duty->state = DK_DUTY_REPORTED;
+    duty->kill_us = duty->warn_us = duty->again_us = 0;
+    dk_duty_note(agent, duty, DK_LEDGER_END, 0, bytes);
+    dk_outbox_report(agent->outbox, duty->job, duty->attempt, bytes);
+}
+
+/* This node can't run it: another one may. */
+void dk_duty_refuse(struct dk_agent *agent, struct dk_duty *duty, const char *why)
+{
+    struct dk_duty_end end = { .state = DK_END_STATE_NODE_FAIL, .why = why, .requeue = true };
+
+    if (duty->forgotten) {
+        dk_duty_clean(agent, duty);
+        return;
+    }
+    dk_journal(DK_JOURNAL_WARNING, "job %lld can't be started: %s", (long long)duty->job, why);
+    if (duty->ending)
+        end.state = duty->end_state;
+    dk_duty_report(agent, duty, &end);
+}
+
+/* --- keepers --- */
+
+void dk_duty_watch(struct dk_agent *agent, struct dk_duty *duty, int pid_fd)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = duty };
+
+    if (duty->pid_fd >= 0)
+        (void)close(duty->pid_fd); /* which takes it out of the epoll, too */
+    duty->pid_fd = pid_fd;
+    DK_CHECK(epoll_ctl(agent->epoll, EPOLL_CTL_ADD, pid_fd, &event) == 0);
+}
+
+/* The keeper of the record, if it lives: a pidfd; -1: it is dead. */
+static int keeper_of(const struct dk_task_record *record)
+{
+    int pid_fd = (int)syscall(SYS_pidfd_open, record->keeper, 0);
+
+    if (pid_fd >= 0 && dk_task_start_time(record->keeper) != record->keeper_start) {
+        (void)close(pid_fd);
+        pid_fd = -1;
+    }
+    return pid_fd;
+}
+
+static bool read_record(const struct dk_agent *agent, const struct dk_duty *duty,
+                        struct dk_task_record *record)
+{
+    return dk_duty_record(agent, duty, duty->epilog_runs ? "epilog" : "task", record);
+}
+
+/* --- how it ended --- */
+
+static void judge(struct dk_agent *agent, const struct dk_duty *duty,
+                  const struct dk_task_record *record, struct dk_duty_end *end)
+{
+    char name[64];
+
+    end->record = record;
+    if (record->why[0] != '\0')
+        end->why = record->why;
+    if (WIFEXITED(record->status))
+        end->exit_code = WEXITSTATUS(record->status);
+    else if (WIFSIGNALED(record->status))
+        end->signal = WTERMSIG(record->status);
+    end->state = record->status == 0 ? DK_END_STATE_COMPLETED : DK_END_STATE_FAILED;
+    dk_duty_name(duty, name);
+    if (dk_confine_oom(&agent->confine, name)) {
+        end->state = DK_END_STATE_OUT_OF_MEMORY;
+        end->why = "the kernel killed a process of it: it used more memory than it had";
+    }
+    if (record->fault == DK_TASK_FAULT_USER) {
+        end->state = DK_END_STATE_FAILED;
+        end->exit_code = 1;
+    } else if (record->fault != DK_TASK_FAULT_NONE) {
+        end->state = DK_END_STATE_NODE_FAIL;
+        end->exit_code = 0;
+        end->requeue = true;
+    }
+    if (!duty->ending)
+        return;
+    end->state = duty->end_state;
+    if (duty->end_why != NULL)
+        end->why = duty->end_why;
+}
+
+/* Only its prolog was run here. */
+static void settle_held(struct dk_agent *agent, struct dk_duty *duty,
+                        const struct dk_task_record *record)
+{
+    duty->state = DK_DUTY_HELD;
+    if (record->fault != DK_TASK_FAULT_NONE && !duty->ending)
+        dk_duty_refuse(agent, duty, record->why);
+}
+
+static void settle_ended(struct dk_agent *agent, struct dk_duty *duty,
+                         const struct dk_task_record *record)
+{
+    struct dk_duty_end end = { .state = DK_END_STATE_COMPLETED };
+    char name[64];
+
+    dk_duty_name(duty, name);
+    if (agent->confine.level != DK_CONFINE_NONE) /* what the keeper could not see */
+        (void)dk_confine_signal(&agent->confine, name, SIGKILL);
+    if (duty->forgotten) {
+        dk_duty_clean(agent, duty);
+    } else if (!duty->is_first) {
+        settle_held(agent, duty, record);
+    } else {
+        judge(agent, duty, record, &end);
+        dk_duty_report(agent, duty, &end);
+    }
+}
+
+static void settle_lost(struct dk_agent *agent, struct dk_duty *duty,
+                        const struct dk_task_record *record)
+{
+    const bool rebooted = strcmp(record->boot, agent->boot) != 0;
+    struct dk_duty_end end = { .state = DK_END_STATE_NODE_FAIL,
+                               .why = rebooted ? "the machine was started anew while it ran"
+                                               : "the process that kept it was killed" };
+    char mark[128], name[64];
+
+    if (!rebooted) {
+        dk_env_mark(agent->options->name, duty->job, duty->attempt, mark);
+        dk_duty_name(duty, name);
+        (void)dk_confine_signal(&agent->confine, name, SIGKILL);
+        for (int tries = 0; tries < 100 && dk_procs_signal_marked(mark, SIGKILL) > 0; tries++) {
+        }
+    }
+    if (duty->forgotten) {
+        dk_duty_clean(agent, duty);
+        return;
+    }
+    dk_journal(DK_JOURNAL_WARNING, "job %lld: %s", (long long)duty->job, end.why);
+    if (duty->ending)
+        end.state = duty->end_state;
+    dk_duty_report(agent, duty, &end);
+}
+
+void dk_duty_settle(struct dk_agent *agent, struct dk_duty *duty)
+{
+    struct dk_task_record record;
+    int keeper;
+
+    if (duty->pid_fd >= 0)
+        (void)close(duty->pid_fd);
+    duty->pid_fd = -1;
+    if (!read_record(agent, duty, &record)) {
+        if (duty->epilog_runs)
+            dk_duty_clean(agent, duty);
+        else
+            dk_duty_refuse(agent, duty, "its keeper could not write in the agent's folder");
+        return;
+    }
+    if (duty->epilog_runs) {
+        if (record.stage == DK_TASK_ENDED && record.fault != DK_TASK_FAULT_NONE)
+            dk_journal(DK_JOURNAL_WARNING, "job %lld: %s", (long long)duty->job, record.why);
+        dk_duty_clean(agent, duty);
+        return;
+    }
+    if (record.stage == DK_TASK_ENDED) {
+        settle_ended(agent, duty, &record);
+        return;
+    }
+    keeper = strcmp(record.boot, agent->boot) == 0 ? keeper_of(&record) : -1;
+    if (keeper < 0) {
+        if (read_record(agent, duty, &record) && record.stage == DK_TASK_ENDED)
+            settle_ended(agent, duty, &record); /* it ended between the two looks */
+        else
+            settle_lost(agent, duty, &record);
+        return;
+    }
+    duty->state = DK_DUTY_RUNNING;
+    dk_duty_watch(agent, duty, keeper);
+}
