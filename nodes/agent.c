@@ -405,14 +405,34 @@ static void serve(struct dk_agent *agent)
     }
 }
 
-/* What a signal's end may cost is repetition only: the ledger holds it all. */
+static void drop(struct dk_agent *agent, struct dk_duty *duty)
+{
+    dk_duty_remove(agent, duty);
+}
+
+static void close_all(const struct dk_agent *agent)
+{
+    const int fds[] = { agent->folder, agent->jobs_folder, agent->signals, agent->epoll,
+                        agent->lock };
+
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+}
+
+/* Keepers go on. Inbox and outbox stay: their threads use them until the process ends. */
 static void finish(struct dk_agent *agent)
 {
     if (agent->ledger != NULL)
         (void)dk_ledger_sync(agent->ledger, NULL);
+    dk_ledger_close(agent->ledger);
     dk_launcher_stop(agent->launcher);
-    if (agent->lock >= 0)
-        (void)close(agent->lock);
+    dk_duty_each(agent, drop);
+    dk_node_shape_release(&agent->shape);
+    dk_users_destroy(agent->users);
+    dk_arena_release(&agent->arena);
+    close_all(agent);
+    free(agent);
 }
 
 enum dk_status dk_agent_run(const struct dk_agent_options *options, struct dk_err *err)
@@ -422,7 +442,7 @@ enum dk_status dk_agent_run(const struct dk_agent_options *options, struct dk_er
 
     DK_CHECK(agent != NULL);
     agent->options = options;
-    agent->lock = -1;
+    agent->folder = agent->jobs_folder = agent->lock = agent->signals = agent->epoll = -1;
     status = begin(agent, err);
     if (status == DK_OK) {
         serve(agent);
@@ -430,5 +450,5 @@ enum dk_status dk_agent_run(const struct dk_agent_options *options, struct dk_er
                    agent->duty_count);
     }
     finish(agent);
-    return status; /* the agent's memory stays: its threads use it until the process ends */
+    return status;
 }
