@@ -206,16 +206,6 @@ static bool nodes_see(struct dk_core *core, const struct dk_job *job, struct dk_
     return dk_room_enough(&now);
 }
 
-void dk_core_explain_nodes(const struct dk_core *core, int64_t job, struct dk_arena *arena,
-                           struct dk_explanation *out)
-{
-    uint32_t slot = dk_job_slot(core, job);
-
-    dk_domains_ensure(touched(core));
-    if (slot != DK_SLOT_NONE)
-        (void)nodes_see(touched(core), dk_job_at(core, slot), arena, out);
-}
-
 /* --- the order --- */
 
 void dk_explain_place(const struct dk_core *core, uint32_t slot, int64_t now,
@@ -245,6 +235,20 @@ void dk_explain_place(const struct dk_core *core, uint32_t slot, int64_t now,
     }
     if (out->factors.policy != DK_POLICY_MULTIFACTOR)
         out->factors.priority = (int64_t)out->domain_size - out->position + 1;
+}
+
+void dk_core_explain_again(const struct dk_core *core, int64_t job, int64_t now,
+                           struct dk_arena *arena, struct dk_explanation *out)
+{
+    uint32_t slot = dk_job_slot(core, job);
+
+    dk_domains_ensure(touched(core));
+    out->position = out->ahead_count = 0;
+    out->ahead_all = out->ahead_cores = 0;
+    if (slot == DK_SLOT_NONE)
+        return;
+    (void)nodes_see(touched(core), dk_job_at(core, slot), arena, out);
+    dk_explain_place(core, slot, now, arena, out);
 }
 
 static uint64_t place_of(const struct dk_core *core, const struct dk_domain *domain, int64_t now,

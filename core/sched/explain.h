@@ -20,11 +20,12 @@
  * by. */
 struct dk_factors {
     enum dk_policy policy;
-    int64_t priority;             /* higher goes first; at least 1; 0: not in the queue */
-    int64_t age_us, age_us_max;   /* raw: age_us / age_us_max */
-    int64_t cores, cores_total;   /* raw: cores / cores_total of its domain */
-    int64_t partition_priority;   /* raw: of 65535 */
-    int64_t nice, tier;           /* tier: its partition's; a higher one goes before all else */
+    int64_t priority;           /* higher goes first; at least 1; 0: not in the queue */
+    int64_t age_us, age_us_max; /* raw: age_us / age_us_max */
+    int64_t cores, cores_total; /* raw: cores / cores_total of its domain */
+    int64_t partition_priority, partition_whole; /* raw: partition_priority / partition_whole */
+    int64_t nice, tier; /* tier: its partition's; a higher one goes before all else */
+    int64_t weight_age, weight_size, weight_partition;
     int64_t age, size, partition; /* weighted */
     int64_t number;               /* of the single value */
     int32_t exponent;
@@ -163,15 +164,15 @@ bool dk_core_explain(const struct dk_core *core, int64_t job, int64_t now, struc
                      struct dk_explanation *out);
 
 /* For a decision that is to be made again: as dk_core_schedule, and `out` says what the order was
- * and what the pass found out of `job` (for a task: its array). `passed` of the jobs before it
- * stay where they are: they are out->ahead. */
+ * and what the pass found out of `job` (for a task: its array). */
 void dk_core_schedule_explained(const struct dk_core *core, int64_t now, int64_t job,
                                 struct dk_arena *arena, struct dk_explanation *out,
                                 struct dk_events *decisions);
 
-/* The nodes of the job's partition as they are now: out->node_fits and its sums. */
-void dk_core_explain_nodes(const struct dk_core *core, int64_t job, struct dk_arena *arena,
-                           struct dk_explanation *out);
+/* The same job as things stand now, for instance after some of those decisions were applied: its
+ * place, those before it, and the nodes of its partition; the rest of *out stays. */
+void dk_core_explain_again(const struct dk_core *core, int64_t job, int64_t now,
+                           struct dk_arena *arena, struct dk_explanation *out);
 
 /* --- where a job is --- */
 

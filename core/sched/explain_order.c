@@ -53,8 +53,12 @@ void dk_factors_of(const struct dk_core *core, const struct dk_job *job, int64_t
     factors->cores_total = dk_max((int64_t)dk_job_domain(core, job)->cores_total, 1);
     factors->cores = dk_min(dk_demand_of(core, job)->cores_min, factors->cores_total);
     factors->partition_priority = partition->priority;
+    factors->partition_whole = 65535;
     factors->nice = job->nice;
     factors->tier = partition->tier;
+    factors->weight_age = policy->weight_age;
+    factors->weight_size = policy->weight_size;
+    factors->weight_partition = policy->weight_partition;
     if (policy->policy != DK_POLICY_MULTIFACTOR) {
         single_value(core, job, now, factors);
         return;

@@ -101,6 +101,11 @@ void small_destroy(struct small *small)
     dk_log_memory_remove(small->uri + strlen("memory:"));
 }
 
+int64_t small_seq(const struct small *small)
+{
+    return (int64_t)dk_log_seq_next(small->log) - 1;
+}
+
 struct dk_job_spec small_spec(int32_t tasks, int64_t limit_s)
 {
     struct dk_job_spec spec;

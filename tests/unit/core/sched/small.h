@@ -37,6 +37,7 @@ void small_second_partition(
     struct small *small); /* "other", of the same nodes: looked at one by one */
 
 /* Time passes, and the core decides: all that was asked for is one batch. The events. */
+int64_t small_seq(const struct small *small); /* of the last event */
 const struct dk_events *small_step(struct small *small, int64_t seconds);
 
 #endif
