@@ -34,9 +34,9 @@ static void write_asked(struct dk_writer *writer, const struct dk_explanation *w
     dk_write_close(writer, '}');
 }
 
-static const char *const hold_names[] = { "user",        "admin",     "begin",
-                                          "dependency",  "tasks",     "partition",
-                                          "unavailable", "resources", "order" };
+static const char *const hold_names[] = { "user",      "admin",     "begin", "dependency",
+                                          "tasks",     "partition", "limit", "unavailable",
+                                          "resources", "order" };
 static const char *const condition_names[] = { "open", "satisfied", "never" };
 static const char *const state_names[] = { "UNKNOWN", "PENDING", "RUNNING", "COMPLETING", "ENDED" };
 
@@ -82,6 +82,11 @@ static void write_hold(struct dk_writer *writer, const struct dk_hold *hold,
     if (hold->kind == DK_HOLD_PARTITION)
         dk_write_word(writer, "state",
                       dk_partition_state_name((enum dk_partition_state)hold->number));
+    if (hold->kind == DK_HOLD_LIMIT) {
+        dk_write_word(writer, "what", hold->what);
+        dk_write_word(writer, "scope", dk_limit_scope_name(hold->scope));
+        dk_write_text(writer, "whose", hold->whose);
+    }
     if (hold->limit > 0 || hold->asked > 0) {
         dk_write_number(writer, "limit", hold->limit);
         dk_write_number(writer, "in_use", hold->in_use);
@@ -147,8 +152,7 @@ void dk_write_order(struct dk_writer *writer, const struct dk_explanation *why)
     dk_write_close(writer, '}');
 }
 
-void dk_write_ahead(struct dk_writer *writer, const struct dk_explain_source *source,
-                    const char *name, const struct dk_explanation *why)
+void dk_write_ahead(struct dk_writer *writer, const char *name, const struct dk_explanation *why)
 {
     dk_write_open(writer, name, '{');
     dk_write_number(writer, "count", (int64_t)why->ahead_all);
@@ -158,7 +162,7 @@ void dk_write_ahead(struct dk_writer *writer, const struct dk_explain_source *so
         dk_write_open(writer, NULL, '{');
         dk_write_number(writer, "job", why->ahead[i].job);
         dk_write_number(writer, "cores", why->ahead[i].cores);
-        dk_write_user(writer, source, why->ahead[i].uid);
+        dk_write_text(writer, "user", why->ahead[i].user);
         dk_write_close(writer, '}');
     }
     dk_write_close(writer, ']');
@@ -219,8 +223,7 @@ void dk_write_fits(struct dk_writer *writer, const struct dk_explanation *why)
 
 /* --- a job that waits --- */
 
-static void write_running(struct dk_writer *writer, const struct dk_explain_source *source,
-                          const struct dk_explanation *why)
+static void write_running(struct dk_writer *writer, const struct dk_explanation *why)
 {
     dk_write_open(writer, "waits_for_ends", '{');
     dk_write_number(writer, "count", (int64_t)why->running_all);
@@ -231,7 +234,7 @@ static void write_running(struct dk_writer *writer, const struct dk_explain_sour
         dk_write_number(writer, "job", why->running[i].job);
         dk_write_number(writer, "cores", why->running[i].cores);
         dk_write_time(writer, "end", why->running[i].end);
-        dk_write_user(writer, source, why->running[i].uid);
+        dk_write_text(writer, "user", why->running[i].user);
         dk_write_close(writer, '}');
     }
     dk_write_close(writer, ']');
@@ -291,8 +294,8 @@ static void write_waiting(struct dk_writer *writer, const struct dk_explain_sour
     if (why->position > 0) {
         dk_write_order(writer, why);
         write_reservation(writer, why);
-        dk_write_ahead(writer, source, "ahead", why);
-        write_running(writer, source, why);
+        dk_write_ahead(writer, "ahead", why);
+        write_running(writer, why);
     }
     dk_write_fits(writer, why);
     if (!waits_for_somebody(why) && !(why->is_array && why->array_waiting == 0))
@@ -532,7 +535,8 @@ static void write_facts(struct dk_writer *writer, const struct answer *answer)
         dk_write_text(writer, "user", submitted->meta.actor.user);
         dk_write_number(writer, "uid", submitted->meta.actor.uid);
     } else if (answer->known) {
-        dk_write_user(writer, &answer->source, why->uid);
+        dk_write_text(writer, "user", why->user);
+        dk_write_number(writer, "uid", why->uid);
     }
     if (answer->known || spec != NULL)
         dk_write_text(writer, "partition", answer->known ? why->partition : spec->partition);

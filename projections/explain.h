@@ -30,9 +30,6 @@ struct dk_explain_source {
     int64_t now;                /* the clock, or the core's time if that is later */
     const char *log_uri;        /* "file:DIR/log" */
     const char *log_dir;        /* "DIR/log", for its snapshots; NULL: none */
-    /* Login names; NULL, or a NULL answer: the number is shown. */
-    const char *(*user_name)(void *context, int32_t uid);
-    void *context;
 };
 
 /* --- beside the rows of /v1/jobs --- */

@@ -169,7 +169,7 @@ static void write_order_then(struct dk_writer *writer, const struct decision *de
 
     dk_write_bool(writer, "in_order", why->ahead_all == 0);
     dk_write_order(writer, why);
-    dk_write_ahead(writer, decision->source, "passed", why);
+    dk_write_ahead(writer, "passed", why);
     if (why->notes.has_head && why->notes.head != decision->queued)
         dk_write_head(writer, why);
     dk_write_time(writer, "planned", why->planned);

@@ -67,7 +67,6 @@ enum cell_kind {
     CELL_INT,
     CELL_TEXT,
     CELL_WORD,
-    CELL_USER,
     CELL_POLICY,
     CELL_RATIO, /* of the number at `offset` to the one at `whole` */
     CELL_KEY
@@ -83,7 +82,7 @@ struct column {
 
 static const struct column columns[] = {
     { "id", CELL_LONG, AT(job), 0 },
-    { "user", CELL_USER, AT(uid), 0 },
+    { "user", CELL_TEXT, AT(user), 0 },
     { "uid", CELL_INT, AT(uid), 0 },
     { "partition", CELL_TEXT, AT(partition), 0 },
     { "account", CELL_TEXT, AT(account), 0 },
@@ -108,7 +107,6 @@ static const struct column columns[] = {
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
 struct listing {
-    const struct dk_explain_source *source;
     const struct dk_priority_question *question;
     const struct column *columns[64];
     uint32_t column_count;
@@ -174,21 +172,6 @@ static void cell_key(struct cell *cell, const struct dk_factors *factors)
     cell->text = (struct dk_text){ cell->digits, (uint32_t)size };
 }
 
-static void cell_user(struct cell *cell, const struct listing *listing, int32_t uid)
-{
-    const struct dk_explain_source *source = listing->source;
-    const char *user =
-        source->user_name != NULL && uid >= 0 ? source->user_name(source->context, uid) : NULL;
-    int size;
-
-    if (user != NULL) {
-        cell->text = dk_text_of(user);
-        return;
-    }
-    size = snprintf(cell->digits, sizeof(cell->digits), "%d", uid);
-    cell->text = (struct dk_text){ cell->digits, (uint32_t)size };
-}
-
 static int64_t long_at(const struct dk_waiting *waiting, size_t offset)
 {
     int64_t value;
@@ -197,8 +180,8 @@ static int64_t long_at(const struct dk_waiting *waiting, size_t offset)
     return value;
 }
 
-static void cell_of(struct cell *cell, const struct listing *listing,
-                    const struct dk_waiting *waiting, const struct column *column)
+static void cell_of(struct cell *cell, const struct dk_waiting *waiting,
+                    const struct column *column)
 {
     const uint8_t *at = (const uint8_t *)waiting + column->offset;
     const char *word;
@@ -221,9 +204,6 @@ static void cell_of(struct cell *cell, const struct listing *listing,
     case CELL_WORD:
         memcpy(&word, at, sizeof(word));
         cell->text = dk_text_of(word);
-        break;
-    case CELL_USER:
-        cell_user(cell, listing, waiting->uid);
         break;
     case CELL_POLICY:
         cell->text = dk_text_of(dk_policy_name(waiting->factors.policy));
@@ -256,7 +236,7 @@ static void row_tsv(struct listing *listing, const struct dk_waiting *waiting)
     struct cell cell;
 
     for (uint32_t i = 0; i < listing->column_count; i++) {
-        cell_of(&cell, listing, waiting, listing->columns[i]);
+        cell_of(&cell, waiting, listing->columns[i]);
         if (i > 0)
             (void)dk_buf_add(listing->out, "\t", 1);
         if (cell.text.data != NULL)
@@ -276,7 +256,7 @@ static void row_json(struct listing *listing, const struct dk_waiting *waiting)
     for (uint32_t i = 0; i < listing->column_count; i++) {
         const struct column *column = listing->columns[i];
 
-        cell_of(&cell, listing, waiting, column);
+        cell_of(&cell, waiting, column);
         (void)dk_buf_add_text(listing->out, i > 0 ? ",\"" : "\"");
         (void)dk_buf_add_text(listing->out, column->name);
         (void)dk_buf_add_text(listing->out, "\":");
@@ -294,16 +274,13 @@ static void list_see(void *context, const struct dk_waiting *waiting)
 {
     struct listing *listing = context;
     const struct dk_priority_question *question = listing->question;
-    struct cell user;
-    char name[256], partition[256];
+    char user[256], partition[256];
 
     if (question->accepts != NULL) {
-        memset(&user, 0, sizeof(user));
-        cell_user(&user, listing, waiting->uid);
-        (void)snprintf(name, sizeof(name), "%.*s", (int)user.text.size, user.text.data);
+        (void)snprintf(user, sizeof(user), "%.*s", (int)waiting->user.size, waiting->user.data);
         (void)snprintf(partition, sizeof(partition), "%.*s", (int)waiting->partition.size,
                        waiting->partition.data);
-        if (!question->accepts(question->context, waiting->job, waiting->uid, name, partition))
+        if (!question->accepts(question->context, waiting->job, waiting->uid, user, partition))
             return;
     }
     if (question->tsv)
@@ -316,7 +293,7 @@ enum dk_status dk_answer_priority(const struct dk_explain_source *source,
                                   const struct dk_priority_question *question, struct dk_buf *out,
                                   struct dk_err *err)
 {
-    struct listing listing = { .source = source, .question = question, .out = out };
+    struct listing listing = { .question = question, .out = out };
     enum dk_status status = columns_take(&listing, question->fields, err);
 
     if (status != DK_OK)

@@ -30,8 +30,6 @@ void dk_write_time(struct dk_writer *writer, const char *name, int64_t time);
 void dk_write_text(struct dk_writer *writer, const char *name, struct dk_text text);
 void dk_write_word(struct dk_writer *writer, const char *name, const char *word);
 void dk_write_bool(struct dk_writer *writer, const char *name, bool value);
-/* "user":NAME,"uid":N */
-void dk_write_user(struct dk_writer *writer, const struct dk_explain_source *source, int32_t uid);
 void dk_write_nodes(struct dk_writer *writer, const char *name, const struct dk_node_held *nodes,
                     uint32_t count);
 
@@ -83,8 +81,8 @@ enum dk_status dk_write_decision(struct dk_writer *writer, const struct dk_expla
 /* --- explain.c: parts of an explanation that a decision has too --- */
 
 void dk_write_order(struct dk_writer *writer, const struct dk_explanation *explanation);
-void dk_write_ahead(struct dk_writer *writer, const struct dk_explain_source *source,
-                    const char *name, const struct dk_explanation *explanation);
+void dk_write_ahead(struct dk_writer *writer, const char *name,
+                    const struct dk_explanation *explanation);
 void dk_write_head(struct dk_writer *writer, const struct dk_explanation *explanation);
 /* Nodes by what they are to the job. */
 void dk_write_fits(struct dk_writer *writer, const struct dk_explanation *explanation);

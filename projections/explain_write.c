@@ -64,16 +64,6 @@ void dk_write_bool(struct dk_writer *writer, const char *name, bool value)
     (void)dk_buf_add_text(writer->out, value ? "true" : "false");
 }
 
-void dk_write_user(struct dk_writer *writer, const struct dk_explain_source *source, int32_t uid)
-{
-    const char *user =
-        source->user_name != NULL && uid >= 0 ? source->user_name(source->context, uid) : NULL;
-
-    if (user != NULL)
-        dk_write_word(writer, "user", user);
-    dk_write_number(writer, "uid", uid);
-}
-
 void dk_write_nodes(struct dk_writer *writer, const char *name, const struct dk_node_held *nodes,
                     uint32_t count)
 {

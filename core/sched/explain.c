@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+/* Holds of other kinds than conditions on jobs, at most. */
+#define HOLDS_BESIDE (8 + DK_USAGE_KINDS * DK_RESOURCE_COUNT)
 #define PLANS_MAX                                                                                  \
     4096 /* conservative: a listener waits for the job's plan behind so many others                \
           */
@@ -47,6 +49,7 @@ static void facts_of(const struct dk_core *core, const struct dk_job *job,
     out->planned = job->planned;
     out->state = (enum dk_job_state)job->state;
     out->uid = job->uid;
+    out->user = dk_intern_text(&core->texts, job->user);
     out->task = job->task;
     out->attempt = (int32_t)job->attempt;
     out->name = dk_intern_text(&core->texts, job->name);
@@ -123,12 +126,77 @@ static void hold_tasks(const struct dk_core *core, const struct dk_job *job, str
         hold->jobs[hold->job_count++] = dk_job_at(core, slot)->id;
 }
 
+static const char *const resource_names[DK_RESOURCE_COUNT] = { "active jobs", "running jobs",
+                                                               "cores",       "GPUs",
+                                                               "nodes",       "memory in MiB" };
+
+static struct dk_text usage_whose(const struct dk_core *core, const struct dk_job *job,
+                                  enum dk_usage_kind kind)
+{
+    uint32_t text = 0;
+
+    if (kind == DK_USAGE_USER || kind == DK_USAGE_USER_IN_PARTITION)
+        text = job->user;
+    else if (kind == DK_USAGE_ACCOUNT)
+        text = job->account;
+    else if (kind == DK_USAGE_PARTITION)
+        text = core->partitions[job->partition].name;
+    return dk_intern_text(&core->texts, text);
+}
+
+/* The jobs that run and count in this usage. */
+static void usage_holders(const struct dk_core *core, enum dk_usage_kind kind, uint32_t usage,
+                          struct dk_arena *arena, struct dk_hold *hold)
+{
+    hold->jobs = dk_arena_take(arena, DK_EXPLAIN_JOBS_MAX * sizeof(*hold->jobs));
+    for (uint32_t slot = 0; slot < core->job_limit; slot++) {
+        const struct dk_job *job = dk_job_at(core, slot);
+
+        if ((job->state != DK_JOB_RUNNING && job->state != DK_JOB_ENDING) ||
+            core->limits.groups[job->group].usages[kind] != usage)
+            continue;
+        hold->jobs_all++;
+        if (hold->job_count < DK_EXPLAIN_JOBS_MAX)
+            hold->jobs[hold->job_count++] = job->id;
+    }
+}
+
+/* Every limit that the job would be over, were it started: not only the first. */
+static void hold_limits(const struct dk_core *core, const struct dk_job *job,
+                        struct dk_arena *arena, struct dk_explanation *out)
+{
+    struct dk_amounts least = dk_demand_amounts(dk_demand_of(core, job));
+
+    for (int kind = 0; kind < DK_USAGE_KINDS; kind++) {
+        uint32_t index = core->limits.groups[job->group].usages[kind];
+
+        for (int i = DK_RESOURCE_JOBS; index != DK_SLOT_NONE && i < DK_RESOURCE_COUNT; i++) {
+            const struct dk_tally *usage = &core->limits.usages[index];
+            struct dk_over over = { (enum dk_resource)i, (enum dk_limit_scope)usage->scope[i],
+                                    usage->most.of[i], usage->used.of[i], least.of[i] };
+            struct dk_hold *hold;
+
+            if (over.most == 0 || over.asked == 0 || over.used + over.asked <= over.most)
+                continue;
+            hold = hold_add(out, DK_HOLD_LIMIT, dk_over_reason(&over));
+            hold->what = resource_names[i];
+            hold->scope = over.scope;
+            hold->whose = usage_whose(core, job, (enum dk_usage_kind)kind);
+            hold->limit = over.most;
+            hold->in_use = over.used;
+            hold->asked = over.asked;
+            usage_holders(core, (enum dk_usage_kind)kind, index, arena, hold);
+        }
+    }
+}
+
 static void hold_state(const struct dk_core *core, const struct dk_job *job, struct dk_arena *arena,
                        struct dk_explanation *out)
 {
     uint8_t partition = core->partitions[job->partition].state;
 
-    out->holds = dk_arena_take(arena, (condition_count(core, job) + 8) * sizeof(*out->holds));
+    out->holds =
+        dk_arena_take(arena, (condition_count(core, job) + HOLDS_BESIDE) * sizeof(*out->holds));
     if (job->wait & DK_WAIT_HELD_ADMIN)
         hold_add(out, DK_HOLD_ADMIN, "JobHeldAdmin");
     if (job->wait & DK_WAIT_HELD_USER)
@@ -142,6 +210,8 @@ static void hold_state(const struct dk_core *core, const struct dk_job *job, str
             ->number = partition;
     if (job->wait & DK_WAIT_TASK_LIMIT)
         hold_tasks(core, job, arena, out);
+    if (core->limits.any)
+        hold_limits(core, job, arena, out);
 }
 
 /* --- nodes --- */
@@ -229,7 +299,9 @@ void dk_explain_place(const struct dk_core *core, uint32_t slot, int64_t now,
         }
         if (out->ahead_count < DK_EXPLAIN_JOBS_MAX)
             out->ahead[out->ahead_count++] =
-                (struct dk_ahead){ entry->id, at, entry->cores, dk_job_at(core, entry->slot)->uid };
+                (struct dk_ahead){ entry->id, at, entry->cores,
+                                   dk_intern_text(&core->texts,
+                                                  dk_job_at(core, entry->slot)->user) };
         out->ahead_all++;
         out->ahead_cores += entry->cores;
     }
@@ -300,7 +372,8 @@ static void running_see(const struct dk_core *core, const struct dk_job *job, in
             continue;
         if (out->running_count < DK_EXPLAIN_JOBS_MAX)
             out->running[out->running_count++] =
-                (struct dk_running){ entry->id, (int64_t)entry->key, entry->cores, other->uid };
+                (struct dk_running){ entry->id, (int64_t)entry->key, entry->cores,
+                                     dk_intern_text(&core->texts, other->user) };
         out->running_all++;
         out->running_cores += entry->cores;
     }

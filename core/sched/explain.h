@@ -37,7 +37,7 @@ struct dk_waiting {
     uint32_t position;    /* in its domain, from 1; 0: not eligible */
     uint32_t domain_size; /* eligible jobs there */
     int32_t uid;
-    struct dk_text partition, account;
+    struct dk_text user, partition, account;
     int64_t planned; /* recorded reservation; INT64_MAX: none */
     int64_t wait_us; /* since it became eligible */
     struct dk_factors factors;
@@ -60,6 +60,7 @@ enum dk_hold_kind {
     DK_HOLD_DEPENDENCY,  /* job, dependency, condition... */
     DK_HOLD_TASK_LIMIT,  /* limit, in_use, asked, jobs */
     DK_HOLD_PARTITION,   /* number: enum dk_partition_state */
+    DK_HOLD_LIMIT,       /* what, scope, whose; limit, in_use, asked, jobs */
     DK_HOLD_UNAVAILABLE, /* would not fit even if all nodes that are up were idle */
     DK_HOLD_RESOURCES,   /* eligible, and does not fit beside what runs */
     DK_HOLD_ORDER        /* eligible, and others are before it */
@@ -76,7 +77,10 @@ struct dk_hold {
     int64_t delay_us;
     int64_t limit, in_use, asked;
     int32_t number;
-    int64_t *jobs; /* by whom: the first of them */
+    const char *what;          /* LIMIT: "cores", "running jobs"... */
+    enum dk_limit_scope scope; /* and who: */
+    struct dk_text whose;      /* the user, account or partition that has so much in use */
+    int64_t *jobs;             /* by whom: the first of them */
     uint32_t job_count;
     uint64_t jobs_all;
 };
@@ -101,13 +105,13 @@ struct dk_node_fit { /* a node of the job's partition, in the order in which nod
 struct dk_ahead {
     int64_t job;
     uint32_t position, cores;
-    int32_t uid;
+    struct dk_text user;
 };
 
 struct dk_running {
     int64_t job, end; /* at the latest: start + limit */
     uint32_t cores;
-    int32_t uid;
+    struct dk_text user;
 };
 
 /* What a pass said to its listener. */
@@ -128,7 +132,7 @@ struct dk_explanation {
     int64_t job, array_job, submit, eligible, begin, limit_us, start, planned;
     enum dk_job_state state;
     int32_t uid, task, attempt;
-    struct dk_text name, account, partition, constraint;
+    struct dk_text name, user, account, partition, constraint;
     uint32_t nodes, tasks, cores_per_task, tasks_per_node, cores_min; /* asked for */
     uint32_t memory_per_node, memory_per_core, gpus_per_node, gpus_per_task;
     bool exclusive, is_array;

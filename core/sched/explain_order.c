@@ -141,6 +141,7 @@ static void waiting_of(const struct dk_core *core, const struct dk_job *job, int
     memset(waiting, 0, sizeof(*waiting));
     waiting->job = job->id;
     waiting->uid = job->uid;
+    waiting->user = dk_intern_text(&core->texts, job->user);
     waiting->planned = job->planned;
     waiting->partition = dk_intern_text(&core->texts, core->partitions[job->partition].name);
     waiting->account = dk_intern_text(&core->texts, job->account);

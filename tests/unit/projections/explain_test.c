@@ -11,19 +11,11 @@ static struct small small;
 static struct dk_buf json;
 static bool print; /* every answer, to be looked at */
 
-static const char *user_name(void *context, int32_t uid)
-{
-    (void)context;
-    return uid == 1000 ? "ada" : NULL;
-}
-
 static struct dk_explain_source source_now(void)
 {
-    struct dk_explain_source source = { .core = small.core,
-                                        .seq = small_seq(&small),
-                                        .now = small.now,
-                                        .log_uri = small.uri,
-                                        .user_name = user_name };
+    struct dk_explain_source source = {
+        .core = small.core, .seq = small_seq(&small), .now = small.now, .log_uri = small.uri
+    };
 
     return source;
 }
@@ -226,6 +218,27 @@ static void a_held_job_hears_by_whom_and_a_dependent_one_on_what(void **state)
     says_not("\"forecast\"");
 }
 
+static void a_job_over_a_limit_hears_which_how_much_and_by_whom(void **state)
+{
+    struct dk_limit_spec limit = { .scope = DK_LIMIT_SCOPE_EACH_USER,
+                                   .jobs_running_max = 1,
+                                   .cores_running_max = 3 };
+    int64_t jobs[2];
+
+    (void)state;
+    small_limit(&small, &limit);
+    jobs[0] = submit(2, 60);
+    (void)small_step(&small, 0);
+    jobs[1] = submit(2, 60);
+    (void)small_step(&small, 1);
+    explain(jobs[1]);
+    says("\"kind\":\"limit\",\"reason\":\"QOSMaxJobsPerUserLimit\",\"what\":\"running jobs\"");
+    says("\"reason\":\"QOSMaxCpuPerUserLimit\",\"what\":\"cores\",\"scope\":\"EACH_USER\","
+         "\"whose\":\"ada\",\"limit\":3,\"in_use\":2,\"asked\":2");
+    SAYS_OF("\"jobs_all\":1,\"jobs\":[%lld]", jobs[0]);
+    SAYS_OF("\"forecast\":{\"result\":\"starts\",\"start\":%lld", SMALL_EPOCH + 60 * SMALL_SECOND);
+}
+
 static void tasks_of_an_array_are_explained_each(void **state)
 {
     struct dk_index_range range = { 1, 9, 1 };
@@ -367,6 +380,7 @@ int main(int argc, char **argv)
         CASE(an_ended_job_that_the_core_has_forgotten_is_found_in_the_log),
         CASE(at_a_seq_in_the_past_the_job_waits_as_it_did_then),
         CASE(a_held_job_hears_by_whom_and_a_dependent_one_on_what),
+        CASE(a_job_over_a_limit_hears_which_how_much_and_by_whom),
         CASE(tasks_of_an_array_are_explained_each),
         CASE(priorities_come_as_rows_in_either_format),
         CASE(a_test_says_when_and_where_and_submits_nothing),

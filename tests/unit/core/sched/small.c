@@ -41,6 +41,8 @@ static void partition(struct small *small, const char *name)
     spec->state = DK_PARTITION_STATE_UP;
     spec->limit_us_max = 3600 * SMALL_SECOND;
     spec->priority = 65535;
+    if (spec->is_default)
+        small->partition = *spec;
     must(small_ask(small, &request));
 }
 
@@ -79,6 +81,7 @@ void small_create(struct small *small, uint32_t nodes, int32_t cores, enum dk_po
     spec->weight_age = 1000;
     spec->weight_size = 500;
     spec->weight_partition = 300;
+    small->policy = *spec;
     must(small_ask(small, &request));
     for (uint32_t i = 0; i < nodes; i++) {
         memset(&request, 0, sizeof(request));
@@ -99,6 +102,25 @@ void small_destroy(struct small *small)
     dk_core_destroy(small->core);
     (void)dk_log_close(small->log, NULL);
     dk_log_memory_remove(small->uri + strlen("memory:"));
+}
+
+void small_limit(struct small *small, const struct dk_limit_spec *limit)
+{
+    struct dk_request request = { .type = DK_REQUEST_APPLY_CONFIGURATION };
+    struct dk_cluster_config *config = &request.apply_configuration.config;
+    int32_t uid = small->uid;
+
+    small->uid = 0;
+    config->cluster = dk_text_of("small");
+    config->beat_us = SMALL_SECOND;
+    config->partitions = &small->partition;
+    config->partitions_count = 1;
+    config->policy = small->policy;
+    config->limits = limit;
+    config->limits_count = 1;
+    must(small_ask(small, &request));
+    small->uid = uid;
+    (void)small_step(small, 0);
 }
 
 int64_t small_seq(const struct small *small)

@@ -17,6 +17,8 @@ struct small {
     char uri[32];
     int64_t now, request_number;
     int32_t uid; /* of who asks; 0 is an operator */
+    struct dk_policy_spec policy;
+    struct dk_partition_spec partition;
 };
 
 /* `nodes` nodes n1, n2... of `cores` cores and 1,000 MiB a core; partition "batch", an hour at
@@ -37,6 +39,8 @@ void small_second_partition(
     struct small *small); /* "other", of the same nodes: looked at one by one */
 
 /* Time passes, and the core decides: all that was asked for is one batch. The events. */
+/* The configuration as it is, and this limit. */
+void small_limit(struct small *small, const struct dk_limit_spec *limit);
 int64_t small_seq(const struct small *small); /* of the last event */
 const struct dk_events *small_step(struct small *small, int64_t seconds);
 
