@@ -586,6 +586,7 @@ static void node_condition_set(struct dk_core *core, const struct dk_node_condit
 
 static void nodes_beat(struct dk_core *core, const struct dk_nodes_beat *event)
 {
+    enum dk_silence before = dk_silence_at(core, core->time);
     int64_t next = 0;
 
     for (uint32_t i = 0; i < event->nodes_count; i++) {
@@ -593,6 +594,15 @@ static void nodes_beat(struct dk_core *core, const struct dk_nodes_beat *event)
         for (int64_t end = next + event->nodes[i].count; next < end; next++)
             dk_node_beat(core, (uint32_t)next);
     }
+    dk_silence_heard(core, before);
+}
+
+static void node_registered(struct dk_core *core, const struct dk_node_registered *event)
+{
+    enum dk_silence before = dk_silence_at(core, core->time);
+
+    dk_node_register(core, event);
+    dk_silence_heard(core, before);
 }
 
 static void batch_closed(struct dk_core *core, const struct dk_batch_closed *event)
@@ -665,7 +675,7 @@ void dk_core_apply(struct dk_core *core, const struct dk_event *event)
         array_tasks_cancelled(core, &event->array_tasks_cancelled);
         break;
     case DK_EVENT_NODE_REGISTERED:
-        dk_node_register(core, &event->node_registered);
+        node_registered(core, &event->node_registered);
         break;
     case DK_EVENT_NODE_CONDITION_SET:
         node_condition_set(core, &event->node_condition_set);
@@ -686,6 +696,9 @@ void dk_core_apply(struct dk_core *core, const struct dk_event *event)
     case DK_EVENT_CONFIGURATION_APPLIED:
         dk_config_apply(core, &event->configuration_applied.config, meta->seq);
         break;
+    case DK_EVENT_CONTROLLER_STARTED:
+        dk_silence_fresh(core);
+        break;
     case DK_EVENT_LOGIC_ACTIVATED:
         core->logic = event->logic_activated.number;
         break;
@@ -695,7 +708,6 @@ void dk_core_apply(struct dk_core *core, const struct dk_event *event)
     case DK_EVENT_STEP_STARTED: /* told to projections; the core decides nothing by steps */
     case DK_EVENT_STEP_ENDED:
     case DK_EVENT_CLOCK_ADVANCED: /* the time in meta is all there is to it */
-    case DK_EVENT_CONTROLLER_STARTED:
     case DK_EVENT_CONTROLLER_STOPPED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:

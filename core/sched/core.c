@@ -228,7 +228,5 @@ int64_t dk_core_next_deadline(const struct dk_core *core)
         due = dk_pass_deadline(core, domain);
         next = due < next ? due : next;
     }
-    if (core->policy.beat_timeout_us > 0)
-        next = dk_min(next, dk_beat_deadline(core));
-    return next;
+    return dk_min(next, dk_silence_deadline(core));
 }

@@ -316,6 +316,7 @@ static void node_settle(struct dk_core *core, uint32_t number)
     core->node_cores_free[number] =
         open ? dk_bitmap_count_range(&core->cores_free, node->core_first, node->cores) : 0;
     core->version++;
+    core->beat_oldest_known = false;
     if (core->domains_dirty || domain == DK_SLOT_NONE)
         return;
     core->domains[domain].cores_free += (uint64_t)core->node_cores_free[number] - before;

@@ -283,33 +283,6 @@ static void limits_reached(const struct dk_core *core, const struct dk_domain *d
     }
 }
 
-/* Is this node silent at `now`? `watched`: it could be. */
-static bool node_silent(const struct dk_core *core, const struct dk_node *node, int64_t now,
-                        bool *watched)
-{
-    *watched = !node->lost && node->cores > 0 && node->condition != DK_NODE_CONDITION_DOWN;
-    return *watched && dk_add_saturated(node->beat, core->policy.beat_timeout_us) <= now;
-}
-
-/* When the next node will have been silent for too long; never, while most nodes are silent: then
- * the fault is probably on our side. */
-int64_t dk_beat_deadline(const struct dk_core *core)
-{
-    int64_t first = INT64_MAX;
-    uint32_t silent = 0, watched_count = 0;
-
-    for (uint32_t i = 0; i < core->node_count; i++) {
-        bool watched;
-
-        silent += node_silent(core, &core->nodes[i], core->time, &watched);
-        watched_count += watched;
-        if (watched)
-            first =
-                dk_min(first, dk_add_saturated(core->nodes[i].beat, core->policy.beat_timeout_us));
-    }
-    return silent * 2 > watched_count ? INT64_MAX : first;
-}
-
 /* The first of its nodes that is lost; DK_SLOT_NONE: none. */
 static uint32_t job_lost_node(const struct dk_core *core, const struct dk_job *job,
                               const bool *lost)
@@ -335,21 +308,13 @@ static uint32_t job_lost_node(const struct dk_core *core, const struct dk_job *j
 /* Nodes that were silent for too long are down, and their jobs end or go back to the queue. */
 static void nodes_lost(struct dk_core *core, int64_t now, struct dk_events *out)
 {
-    uint32_t silent = 0, watched_count = 0;
     bool *lost;
 
-    if (core->policy.beat_timeout_us <= 0 || core->node_count == 0)
+    if (dk_silence_at(core, now) != DK_SILENCE_THEIRS)
         return;
     lost = dk_arena_take(&core->scratch->arena, core->node_count * sizeof(*lost));
-    for (uint32_t i = 0; i < core->node_count; i++) {
-        bool watched;
-
-        lost[i] = node_silent(core, &core->nodes[i], now, &watched);
-        silent += lost[i];
-        watched_count += watched;
-    }
-    if (silent == 0 || silent * 2 > watched_count)
-        return;
+    for (uint32_t i = 0; i < core->node_count; i++)
+        lost[i] = dk_node_silent(core, i, now);
     for (uint32_t i = 0; i < core->node_count; i++) {
         struct dk_event *event;
 

@@ -110,7 +110,6 @@ void dk_fresh_sort(struct dk_pass *pass);
 struct dk_entry dk_fresh_entry(const struct dk_pass *pass, uint32_t index);
 
 int64_t dk_pass_deadline(const struct dk_core *core, const struct dk_domain *domain);
-int64_t dk_beat_deadline(const struct dk_core *core);
 uint64_t dk_scratch_examined(const struct dk_scratch *scratch);
 
 /* --- plan_count.c --- */

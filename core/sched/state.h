@@ -266,7 +266,9 @@ struct dk_core {
     int64_t *doomed;       /* jobs that are to be ended: a dependency can never be satisfied */
     uint32_t doomed_count, doomed_capacity;
     struct dk_heap ages; /* multifactor: when a job is aged */
-    bool deciding;       /* the event being applied is a decision */
+    int64_t beat_oldest; /* of the nodes that are watched (silence.c) */
+    bool beat_oldest_known;
+    bool deciding; /* the event being applied is a decision */
     bool dirty_late;
     uint64_t machine; /* version of nodes and partitions */
     struct dk_limits limits;
@@ -407,6 +409,22 @@ uint64_t dk_ranges_sum(const struct dk_ranges *ranges);
 void dk_ranges_copy(struct dk_core *core, struct dk_ranges *ranges, const struct dk_span *spans,
                     uint32_t count);
 void dk_ranges_release(struct dk_core *core, struct dk_ranges *ranges);
+
+/* --- silence.c: nodes that are not heard of --- */
+
+enum dk_silence {
+    DK_SILENCE_NONE,
+    DK_SILENCE_THEIRS, /* some nodes are silent: they are lost */
+    DK_SILENCE_OURS    /* most are: nothing is decided until they are heard */
+};
+enum dk_silence dk_silence_at(const struct dk_core *core, int64_t now);
+bool dk_node_silent(const struct dk_core *core, uint32_t number, int64_t now);
+/* When the next node will be lost, if it is not heard; INT64_MAX: never. */
+int64_t dk_silence_deadline(const struct dk_core *core);
+/* Every node has a whole timeout from here on. */
+void dk_silence_fresh(struct dk_core *core);
+/* Some nodes were heard; `before`: how it was until then. */
+void dk_silence_heard(struct dk_core *core, enum dk_silence before);
 
 /* --- apply.c --- */
 

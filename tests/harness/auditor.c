@@ -327,6 +327,7 @@ static struct audit_node *node_find(struct auditor *auditor, struct dk_text name
 static void node_registered(struct auditor *auditor, const struct dk_node_registered *event)
 {
     struct audit_node *node = node_find(auditor, event->spec.name);
+    bool is_new = node == NULL;
 
     if (node == NULL) {
         if (event->number != (int32_t)auditor->node_count)
@@ -352,6 +353,19 @@ static void node_registered(struct auditor *auditor, const struct dk_node_regist
     node->gpus = event->spec.gpus;
     node->core_first = event->core_first;
     node->gpu_first = event->gpu_first;
+    auditor_registered(auditor, node, is_new);
+}
+
+static void node_condition_set(struct auditor *auditor, const struct dk_event *event)
+{
+    struct audit_node *node = node_find(auditor, event->node_condition_set.node);
+
+    if (node == NULL)
+        auditor_complain(auditor, "a node that is not known gets a condition");
+    else if (event->meta.cause == 0 && !event->meta.has_actor)
+        auditor_lost(auditor, node);
+    else
+        node->condition = event->node_condition_set.condition;
 }
 
 static void partition_configured(struct auditor *auditor, const struct dk_partition_spec *spec)
@@ -381,6 +395,7 @@ static void batch_closed(struct auditor *auditor, const struct dk_batch_closed *
         auditor_complain(auditor, "a batch of %lld events says %d",
                          (long long)auditor->batch_events, event->events);
     auditor->batch_events = 0;
+    auditor_silence_closed(auditor);
     if (auditor->watch)
         auditor_order_closed(auditor);
 }
@@ -388,8 +403,6 @@ static void batch_closed(struct auditor *auditor, const struct dk_batch_closed *
 static void event_take(struct auditor *auditor, const struct dk_event *event)
 {
     struct audit_job *job;
-    struct audit_node *node;
-
     switch (event->type) { /* NOLINT: the default is meant */
     case DK_EVENT_JOB_SUBMITTED:
         job_submitted(auditor, event);
@@ -422,9 +435,7 @@ static void event_take(struct auditor *auditor, const struct dk_event *event)
         node_registered(auditor, &event->node_registered);
         break;
     case DK_EVENT_NODE_CONDITION_SET:
-        node = node_find(auditor, event->node_condition_set.node);
-        if (node != NULL)
-            node->condition = event->node_condition_set.condition;
+        node_condition_set(auditor, event);
         break;
     case DK_EVENT_PARTITION_CONFIGURED:
         partition_configured(auditor, &event->partition_configured.spec);
@@ -433,6 +444,16 @@ static void event_take(struct auditor *auditor, const struct dk_event *event)
         for (uint32_t i = 0; i < event->configuration_applied.config.partitions_count; i++)
             partition_configured(auditor, &event->configuration_applied.config.partitions[i]);
         auditor_configured(auditor, &event->configuration_applied.config);
+        auditor->beat_timeout = event->configuration_applied.config.policy.beat_timeout_us;
+        break;
+    case DK_EVENT_POLICY_CONFIGURED:
+        auditor->beat_timeout = event->policy_configured.spec.beat_timeout_us;
+        break;
+    case DK_EVENT_NODES_BEAT:
+        auditor_beat(auditor, &event->nodes_beat);
+        break;
+    case DK_EVENT_CONTROLLER_STARTED:
+        auditor_all_heard(auditor);
         break;
     case DK_EVENT_BATCH_CLOSED:
         batch_closed(auditor, &event->batch_closed);
@@ -442,12 +463,9 @@ static void event_take(struct auditor *auditor, const struct dk_event *event)
         break;
     case DK_EVENT_STEP_STARTED:
     case DK_EVENT_STEP_ENDED:
-    case DK_EVENT_NODES_BEAT:
     case DK_EVENT_PARTITION_REMOVED:
-    case DK_EVENT_POLICY_CONFIGURED:
     case DK_EVENT_LOGIC_ACTIVATED:
     case DK_EVENT_CLOCK_ADVANCED:
-    case DK_EVENT_CONTROLLER_STARTED:
     case DK_EVENT_CONTROLLER_STOPPED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:

@@ -9,6 +9,7 @@
  *   - no job is lost or ends twice; array tasks start once each; attempts count up from 1
  *   - none starts before it is eligible: begin time, dependencies, holds, the array's limit
  *   - none starts, or is submitted, beyond a limit of the configuration
+ *   - nodes are lost when they are silent and most others are not, and only then
  *   - seqs are dense, time does not run backwards, a batch counts its events
  *
  * and, on demand, for worlds of single cores (auditor_watch_order): the queue's order is kept by

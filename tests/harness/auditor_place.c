@@ -156,7 +156,7 @@ static int64_t check_node(struct auditor *auditor, int64_t id, uint32_t index)
     for (uint32_t i = 0; i < auditor->partition_count; i++)
         if (strcmp(auditor->partitions[i].name, job->partition) == 0)
             partition = &auditor->partitions[i];
-    if (node->condition != DK_NODE_CONDITION_UP)
+    if (node->condition != DK_NODE_CONDITION_UP || node->lost)
         auditor_complain(auditor, "job %lld is put on node %s, which is not up", (long long)id,
                          node->name);
     if (partition == NULL || !partition_has(partition, node) ||

@@ -23,6 +23,8 @@ struct audit_node {
     int64_t cores, memory, gpus, core_first, gpu_first;
     int64_t memory_used, cores_used, gpus_used;
     enum dk_node_condition condition;
+    int64_t heard;
+    bool lost; /* by the core */
 };
 
 struct audit_partition {
@@ -73,6 +75,8 @@ struct auditor {
     bool watch;
     enum dk_policy policy;
     enum dk_backfill backfill;
+    int64_t beat_timeout;
+    uint32_t losing;           /* nodes lost in this batch */
     int64_t promised, promise; /* job id, and the start it was promised */
 };
 
@@ -85,6 +89,13 @@ struct audit_job *auditor_job(struct auditor *auditor,
 void auditor_configured(struct auditor *auditor, const struct dk_cluster_config *config);
 void auditor_limits_submitted(struct auditor *auditor, int64_t id);
 void auditor_limits_placed(struct auditor *auditor, int64_t id);
+
+/* auditor_silence.c */
+void auditor_all_heard(struct auditor *auditor);
+void auditor_beat(struct auditor *auditor, const struct dk_nodes_beat *beat);
+void auditor_registered(struct auditor *auditor, struct audit_node *node, bool is_new);
+void auditor_lost(struct auditor *auditor, struct audit_node *node);
+void auditor_silence_closed(struct auditor *auditor);
 
 /* auditor_place.c */
 void auditor_placed(struct auditor *auditor, const struct dk_job_placed *placed);

@@ -122,7 +122,7 @@ static struct dk_policy_spec policy_of(const struct people *people)
     spec->weight_size = 500;
     spec->weight_partition = 300;
     if (people->beats)
-        spec->beat_timeout_us = 300 * SECOND;
+        spec->beat_timeout_us = 100 * SECOND;
     return policy;
 }
 
@@ -511,8 +511,18 @@ int people_act(struct people *people, struct dk_batcher *batcher, int64_t now)
         return count;
     people->visits--;
     people->arrival = now + (int64_t)below(people, 40) * SECOND;
-    if (people->beats && chance(people, 60)) {
-        beat(people, batcher, now, 80);
+    if (people->beats && chance(people, 3)) /* nobody is heard, or we were not there */
+        people->quiet_until = now + (int64_t)below(people, 400) * SECOND;
+    if (people->beats && people->quiet_until > 0 && now > people->quiet_until &&
+        chance(people, 50)) {
+        struct dk_event started = { .type = DK_EVENT_CONTROLLER_STARTED, .meta.time = now };
+
+        dk_batcher_event(batcher, &started);
+        count++;
+    }
+    if (people->beats && now >= people->quiet_until) {
+        people->quiet_until = 0;
+        beat(people, batcher, now, 65);
         count++;
     }
     for (uint64_t i = 1 + below(people, 3); i > 0; i--, count++) {

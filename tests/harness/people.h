@@ -27,6 +27,7 @@ struct people {
     uint32_t node_count;
     int32_t cores_max;
     bool has_gpus, beats, several;
+    int64_t quiet_until;     /* no beat gets through before then */
     struct person_job *jobs; /* by id */
     int64_t job_last, job_capacity;
     struct person_end *ends;
