@@ -10,6 +10,8 @@ extern const struct cli_suite docket_suite;
     int cli_##name(const struct cli_command *command, int argc, char **argv);                      \
     extern const struct cli_option cli_##name##_options[];
 
+CLI_DECLARE(submit)
+int cli_run(const struct cli_command *command, int argc, char **argv);
 CLI_DECLARE(queue)
 CLI_DECLARE(job)
 CLI_DECLARE(nodes)

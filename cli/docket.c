@@ -39,6 +39,15 @@ static int exec_replay(const struct cli_command *command, int argc, char **argv)
 static const struct cli_option no_options[] = { { 0 } };
 
 static const struct cli_command commands[] = {
+    { "submit", "[SCRIPT [ARGUMENT]...]", 0, 1000000,
+      "Submit a batch script, and print its number.\n"
+      "examples: docket submit -N 2 -t 1:00:00 job.sh\n"
+      "          docket submit -a 0-99 --wrap './work $SLURM_ARRAY_TASK_ID'",
+      cli_submit_options, cli_submit },
+    { "run", "COMMAND [ARGUMENT]...", 1, 1000000,
+      "Run a command as a job, show what it writes, and exit as it did.\n"
+      "example: docket run -n 4 make test",
+      cli_submit_options, cli_run },
     { "queue", "[JOB]...", 0, 1000,
       "List the jobs that wait, run, or have just ended.\n"
       "examples: docket queue --user anna --state PENDING\n"
@@ -115,7 +124,7 @@ static const struct cli_command commands[] = {
 };
 
 static const struct cli_group groups[] = {
-    { "queue", "Jobs" },
+    { "submit", "Jobs" },
     { "nodes", "Nodes and partitions" },
     { "acct", "Accounting and counters" },
     { "log tail", "Log, traces and audit" },

@@ -323,6 +323,20 @@ static enum dk_status fill_arguments(struct dk_submission *submission, int argc,
     return DK_OK;
 }
 
+/* The operands are a command: a script that runs its arguments. */
+static enum dk_status take_command(struct dk_submission *submission, int argc, char **argv,
+                                   struct dk_err *err)
+{
+    static const char script[] = "#!/bin/sh\nexec \"$@\"\n";
+    struct dk_submit_job *submit = &submission->request.submit_job;
+
+    if (argc == 0)
+        return dk_fail(err, DK_INVALID, "a command to run is missing");
+    submit->script = (struct dk_bytes){ (const uint8_t *)script, sizeof(script) - 1 };
+    submit->spec.name = dk_text_of(base_name(argv[0]));
+    return fill_arguments(submission, argc, argv, argv[0], err);
+}
+
 /* Reads the script, then sets its options: the lowest of the three sources. */
 static enum dk_status take_script(struct dk_submission *submission, int argc, char **argv,
                                   struct dk_err *err)
@@ -331,6 +345,8 @@ static enum dk_status take_script(struct dk_submission *submission, int argc, ch
     const char *command = NULL;
     enum dk_status status;
 
+    if (submission->is_command && submission->asked.wrap == NULL)
+        return take_command(submission, argc, argv, err);
     if (submission->asked.wrap != NULL) {
         if (argc > 0)
             return dk_fail(err, DK_INVALID, "Script arguments not permitted with --wrap option");

@@ -60,6 +60,7 @@ struct dk_submission {
     const struct dk_surroundings *around;
     const char *program; /* "sbatch" */
     bool is_docket;      /* docket's own options are known, too */
+    bool is_command;     /* operands are a command and its arguments, not a script and its */
     struct dk_asked asked;
     int source; /* of the option being set: enum dk_source */
     int memory_source, gpus_source;

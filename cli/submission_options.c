@@ -519,13 +519,20 @@ static void print_row(const struct row *row, FILE *file)
 
 void dk_submission_print_help(const struct dk_submission *submission, FILE *file)
 {
-    (void)fprintf(file,
-                  "Usage: %s [OPTION]... [SCRIPT [ARGUMENT]...]\n\n"
-                  "Submit a batch script: SCRIPT, what --wrap says, or the standard input.\n"
-                  "Options may stand in the script, too, on lines that begin with #SBATCH before\n"
-                  "its first command; the command line goes before SBATCH_* variables, and those\n"
-                  "before the script. Names may be shortened.\n",
-                  submission->program);
+    static const char about_script[] =
+        "[SCRIPT [ARGUMENT]...]\n\n"
+        "Submit a batch script: SCRIPT, what --wrap says, or the standard input.\n"
+        "Options may stand in the script, too, on lines that begin with #SBATCH before\n"
+        "its first command; the command line goes before SBATCH_* variables, and those\n"
+        "before the script. Names may be shortened.\n";
+    static const char about_command[] =
+        "COMMAND [ARGUMENT]...\n\n"
+        "Run a command as a job, show what it writes, and exit as it did. ^C cancels it.\n"
+        "SBATCH_* variables count, and the command line goes before them. Names may be\n"
+        "shortened.\n";
+
+    (void)fprintf(file, "Usage: %s [OPTION]... %s", submission->program,
+                  submission->is_command ? about_command : about_script);
     for (int group = 0; group < GROUPS; group++) {
         if (group == DOCKET && !submission->is_docket)
             continue;
