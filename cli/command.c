@@ -109,7 +109,7 @@ static void print_option(const struct cli_option *option)
         (void)printf("%s\n%-28s%s", left, "", option->help);
     else
         (void)printf("%-28s%s", left, option->help);
-    if (option->fallback != NULL)
+    if (option->fallback != NULL && option->fallback[0] != '\0')
         (void)printf(" [%s]", option->fallback);
     (void)putchar('\n');
 }

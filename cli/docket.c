@@ -4,6 +4,7 @@
  * libcrypto is in docket-replay, which it runs. Called by a Slurm name it speaks that command's
  * language (slurm/). */
 #include "cli/commands.h"
+#include "cli/config_commands.h"
 #include "cli/replay_commands.h"
 #include "cli/slurm/slurm.h"
 #include "sched/core.h"
@@ -34,6 +35,11 @@ static int cli_version(const struct cli_command *command, int argc, char **argv)
 static int exec_replay(const struct cli_command *command, int argc, char **argv)
 {
     return cli_exec("docket-replay", command->name, argc, argv);
+}
+
+static int exec_config(const struct cli_command *command, int argc, char **argv)
+{
+    return cli_exec("docket-config", command->name, argc, argv);
 }
 
 static const struct cli_option no_options[] = { { 0 } };
@@ -100,9 +106,13 @@ static const struct cli_command commands[] = {
       cli_acct_usage_options, cli_acct_usage },
     { "stats", "", 0, 0, "Print counters of the cluster.\nexample: docket stats --json",
       cli_stats_options, cli_stats },
-    { "log tail", "", 0, 0,
-      "Print the newest events, a line of JSON each.\nexample: docket log tail --count 100",
-      cli_log_tail_options, cli_log_tail },
+#define X(name, operands, least, most, summary, options, run)                                      \
+    { name, operands, least, most, summary, options, exec_config },
+    CLI_CONFIG_COMMANDS(X)
+#undef X
+        { "log tail", "", 0, 0,
+          "Print the newest events, a line of JSON each.\nexample: docket log tail --count 100",
+          cli_log_tail_options, cli_log_tail },
     { "log follow", "", 0, 0,
       "Print events as they come, a line of JSON each.\nexample: docket log follow --job 17",
       cli_log_follow_options, cli_log_follow },
@@ -127,6 +137,7 @@ static const struct cli_group groups[] = {
     { "submit", "Jobs" },
     { "nodes", "Nodes and partitions" },
     { "acct", "Accounting and counters" },
+    { "config show", "Configuration" },
     { "log tail", "Log, traces and audit" },
     { "completion", "Other" },
     { 0 },

@@ -37,7 +37,7 @@ declare -A only=(
     [jansson.h]="core/net/request_json.c cli/*.c"
     [rocksdb/*]="projections/store_rocksdb.c"
     [hwloc.h]="nodes/shape.c nodes/bind.c"
-    [cyaml/*]="cli/*.c"
+    [yaml.h]="cli/config_yaml.c"
     [math.h]="replay/*.c"
     [pthread.h]="core/log/*.c core/net/*.c core/controller/*.c projections/*.c nodes/*.c cli/*.c"
 )
