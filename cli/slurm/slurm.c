@@ -12,6 +12,7 @@ static const struct {
     slurm_command *run;
 } commands[] = {
     { "sbatch", slurm_sbatch },
+    { "scancel", slurm_scancel },
     { "scontrol", slurm_scontrol },
     { "squeue", slurm_squeue },
 };
