@@ -29,6 +29,7 @@ const struct dk_job *dk_job_asked(struct dk_admission *admission, int64_t id);
 bool dk_asked_by_operator(const struct dk_admission *admission);
 
 /* admit_config.c */
+void dk_check_name(struct dk_admission *admission, const char *what, struct dk_text name);
 void dk_check_between(struct dk_admission *admission, const char *what, int64_t value, int64_t min,
                       int64_t max);
 void dk_check_partition(struct dk_admission *admission, const struct dk_partition_spec *spec);

@@ -31,7 +31,7 @@ static bool name_plain(struct dk_text name)
     return true;
 }
 
-static void check_name(struct dk_admission *admission, const char *what, struct dk_text name)
+void dk_check_name(struct dk_admission *admission, const char *what, struct dk_text name)
 {
     if (name.size == 0)
         dk_refuse(admission, DK_REJECT_REASON_INVALID, "%s has no name", what);
@@ -54,7 +54,7 @@ static void check_of(struct dk_admission *admission, struct dk_text partition, c
 
 void dk_check_partition(struct dk_admission *admission, const struct dk_partition_spec *spec)
 {
-    check_name(admission, "a partition", spec->name);
+    dk_check_name(admission, "a partition", spec->name);
     check_of(admission, spec->name, "limit_us_max", spec->limit_us_max, DK_LIMIT_NONE_US);
     check_of(admission, spec->name, "limit_us_default", spec->limit_us_default,
              spec->limit_us_max > 0 ? spec->limit_us_max : DK_LIMIT_NONE_US);
@@ -137,7 +137,7 @@ static void check_expected(struct dk_admission *admission, const struct dk_clust
     struct dk_text *sorted = dk_arena_take(arena, (count + 1) * sizeof(*sorted));
 
     for (uint32_t i = 0; i < count; i++)
-        check_name(admission, "a node of nodes_expected", config->nodes_expected[i]);
+        dk_check_name(admission, "a node of nodes_expected", config->nodes_expected[i]);
     if (count == 0 || admission->refused)
         return;
     dk_order_sort(config->nodes_expected, order, count, dk_texts_before);
@@ -220,7 +220,7 @@ static void check_rest(struct dk_admission *admission, const struct dk_cluster_c
 {
     int64_t timeout = config->policy.beat_timeout_us;
 
-    check_name(admission, "the cluster", config->cluster);
+    dk_check_name(admission, "the cluster", config->cluster);
     dk_check_between(admission, "kill_wait_us", config->kill_wait_us, 0, DAY_US);
     dk_check_between(admission, "ended_visible_us", config->ended_visible_us, 0, DK_LIMIT_NONE_US);
     dk_check_between(admission, "jobs_active_max", config->jobs_active_max, 0, INT32_MAX);

@@ -166,7 +166,58 @@ static void check_partition_known(struct dk_admission *admission, struct dk_text
                   (int)name.size, name.data);
 }
 
-static void check_partition(struct dk_admission *admission, const struct dk_job_spec *spec)
+static uint32_t node_named(struct dk_admission *admission, struct dk_text name, const char *how)
+{
+    uint32_t number = dk_node_find(admission->core, name);
+
+    if (number == DK_SLOT_NONE)
+        dk_refuse(admission, DK_REJECT_REASON_NOT_FOUND, "there is no node '%.*s' (it is %s)",
+                  (int)name.size, name.data, how);
+    return number;
+}
+
+/* Nodes that the job names: known, of its partition, and not both wanted and excluded. */
+static void check_named(struct dk_admission *admission, const struct dk_job_spec *spec)
+{
+    const struct dk_core *core = admission->core;
+    uint32_t partition = dk_partition_find(core, spec->partition), wanted = 0;
+    uint8_t *marks;
+
+    if (admission->refused || spec->nodes_wanted_count + spec->nodes_excluded_count == 0)
+        return;
+    marks = dk_arena_take(&admission->out->arena, core->node_count + 1);
+    memset(marks, 0, core->node_count + 1);
+    for (uint32_t i = 0; i < spec->nodes_excluded_count; i++) {
+        uint32_t number = node_named(admission, spec->nodes_excluded[i], "excluded");
+
+        if (number != DK_SLOT_NONE)
+            marks[number] = 1;
+    }
+    for (uint32_t i = 0; i < spec->nodes_wanted_count; i++) {
+        struct dk_text name = spec->nodes_wanted[i];
+        uint32_t number = node_named(admission, name, "wanted");
+
+        if (number == DK_SLOT_NONE)
+            return;
+        if (marks[number] == 1)
+            dk_refuse(admission, DK_REJECT_REASON_INVALID,
+                      "node '%.*s' is both wanted and excluded", (int)name.size, name.data);
+        if (!dk_node_in_partition(core, number, partition))
+            dk_refuse(admission, DK_REJECT_REASON_UNSATISFIABLE,
+                      "node '%.*s' is wanted and not in partition '%.*s'", (int)name.size,
+                      name.data, (int)spec->partition.size, spec->partition.data);
+        wanted += marks[number] == 0;
+        marks[number] = 2;
+    }
+    if (wanted > (uint32_t)(spec->nodes > 0 ? spec->nodes : spec->tasks))
+        dk_refuse(admission, DK_REJECT_REASON_INVALID,
+                  "%u nodes are wanted by name, more than the %d %s asked for", wanted,
+                  spec->nodes > 0 ? spec->nodes : spec->tasks, spec->nodes > 0 ? "nodes" : "tasks");
+}
+
+/* `named`: the nodes it names, as demands keep them. */
+static void check_partition(struct dk_admission *admission, const struct dk_job_spec *spec,
+                            struct dk_text named)
 {
     uint32_t index = dk_partition_find(admission->core, spec->partition);
     const struct dk_partition *partition;
@@ -191,7 +242,8 @@ static void check_partition(struct dk_admission *admission, const struct dk_job_
                   spec->nodes, partition->nodes_max);
     dk_demand_from_spec(&demand, spec);
     demand.partition = index;
-    if (!admission->refused && !dk_demand_possible(admission->core, &demand, spec->constraint))
+    if (!admission->refused &&
+        !dk_demand_possible(admission->core, &demand, spec->constraint, named))
         dk_refuse(admission, DK_REJECT_REASON_UNSATISFIABLE,
                   "no set of nodes of partition '%.*s' could ever hold this job",
                   (int)spec->partition.size, spec->partition.data);
@@ -259,7 +311,9 @@ void dk_admit_submit(struct dk_admission *admission)
     if (spec.has_array)
         check_array(admission, &spec.array);
     check_dependencies(admission, &spec);
-    check_partition(admission, &spec);
+    check_named(admission, &spec);
+    if (!admission->refused)
+        check_partition(admission, &spec, dk_named_text(&admission->out->arena, &spec));
     check_active(admission, &spec);
     check_limits(admission, &spec);
     if (admission->refused)
@@ -361,7 +415,9 @@ void dk_admit_update(struct dk_admission *admission)
     check_sizes(admission, &spec);
     check_constraint(admission, spec.constraint);
     if (!admission->refused && job->state == DK_JOB_PENDING)
-        check_partition(admission, &spec);
+        check_partition(
+            admission, &spec,
+            dk_intern_text(&admission->core->texts, dk_demand_of(admission->core, job)->named));
     if (admission->refused)
         return;
     event = dk_fact(admission, DK_EVENT_JOB_UPDATED);

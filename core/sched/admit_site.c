@@ -26,8 +26,7 @@ static void check_node_spec(struct dk_admission *admission, const struct dk_node
         dk_refuse(admission, DK_REJECT_REASON_NOT_PERMITTED,
                   "node '%.*s' is not among the configuration's nodes_expected",
                   (int)spec->name.size, spec->name.data);
-    if (spec->name.size == 0)
-        dk_refuse(admission, DK_REJECT_REASON_INVALID, "the node has no name");
+    dk_check_name(admission, "a node", spec->name);
     if (spec->cores < 1 || spec->cores > 1048576)
         dk_refuse(admission, DK_REJECT_REASON_INVALID, "node '%.*s' has %d cores, not 1 to 1048576",
                   (int)spec->name.size, spec->name.data, spec->cores);

@@ -104,12 +104,14 @@ static struct dk_array *array_new(struct dk_core *core, const struct dk_array_sp
 }
 
 static void demand_set(struct dk_core *core, struct dk_job *job, struct dk_demand *demand,
-                       struct dk_text constraint)
+                       struct dk_text constraint, struct dk_text named)
 {
     demand->partition = job->partition;
     demand->constraint = dk_intern_hold(&core->texts, constraint);
+    demand->named = dk_intern_hold(&core->texts, named);
     job->demand = dk_demand_hold(core, demand);
     dk_intern_drop(&core->texts, demand->constraint);
+    dk_intern_drop(&core->texts, demand->named);
 }
 
 static void flags_set(struct dk_job *job, const struct dk_job_spec *spec)
@@ -134,6 +136,7 @@ static void job_submitted(struct dk_core *core, const struct dk_meta *meta,
     uint32_t slot = dk_job_new(core, event->job);
     struct dk_job *job = dk_job_at(core, slot);
     struct dk_demand demand;
+    struct dk_arena arena;
 
     DK_CHECK(event->job == core->job_next);
     core->job_next = event->job + 1;
@@ -152,7 +155,9 @@ static void job_submitted(struct dk_core *core, const struct dk_meta *meta,
         job->user = dk_intern_hold(&core->texts, meta->actor.user);
     flags_set(job, spec);
     dk_demand_from_spec(&demand, spec);
-    demand_set(core, job, &demand, spec->constraint);
+    dk_arena_init(&arena, core->alloc);
+    demand_set(core, job, &demand, spec->constraint, dk_named_text(&arena, spec));
+    dk_arena_release(&arena);
     if (spec->has_array)
         job->array = array_new(core, &spec->array);
     if (core->limits.any)
@@ -472,7 +477,7 @@ static void demand_change(struct dk_core *core, struct dk_job *job,
         demand.memory_per_cpu = (uint32_t)change->memory_mib_per_cpu;
     if (change->has_gpus_per_node)
         demand.gpus_per_node = (uint32_t)change->gpus_per_node;
-    demand_set(core, job, &demand, constraint);
+    demand_set(core, job, &demand, constraint, dk_intern_text(&core->texts, demand.named));
     dk_demand_drop(core, old);
 }
 

@@ -86,10 +86,13 @@ static bool fitting_done(const struct fitting *fitting)
 {
     const struct dk_demand *demand = fitting->demand;
 
-    if (demand->nodes == 0)
-        return fitting->tasks >= demand->tasks;
-    return fitting->at_share >= demand->nodes &&
-           fitting->above_share >= demand->tasks % demand->nodes;
+    bool enough = demand->nodes == 0 ? fitting->tasks >= demand->tasks
+                                     : fitting->at_share >= demand->nodes &&
+                                           fitting->above_share >= demand->tasks % demand->nodes;
+
+    if (enough && demand->named != 0) /* sums do not say on which nodes */
+        return dk_choose(fitting->pass, demand, fitting->view, NULL, NULL);
+    return enough;
 }
 
 static void fitting_start(struct fitting *fitting, struct dk_pass *pass,

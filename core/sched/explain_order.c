@@ -76,6 +76,9 @@ bool dk_fits_when_idle(const struct dk_core *core, const struct dk_demand *deman
     const uint8_t *pool = dk_pool(touched(core), demand);
     struct dk_room room;
 
+    for (uint32_t i = 0; demand->named != 0 && i < core->node_count; i++)
+        if (pool[i] == DK_POOL_WANTED && !core->node_open[i])
+            return false;
     dk_room_start(&room, demand);
     for (uint32_t i = 0; i < core->node_count && !dk_room_enough(&room); i++) {
         const struct dk_node *node = &core->nodes[i];

@@ -105,8 +105,9 @@ void dk_job_lost_node(const struct dk_job *job, struct dk_event *event, struct d
 
 /* --- demands --- */
 
-#define DEMAND_LOGICAL                                                                             \
-    offsetof(struct dk_demand, cores_min) /* bytes that make a demand what it is */
+/* Bytes that make a demand what it is; of them, those that are hashed as they are. */
+#define DEMAND_LOGICAL offsetof(struct dk_demand, cores_min)
+#define DEMAND_HASHED offsetof(struct dk_demand, named)
 
 void dk_demand_from_spec(struct dk_demand *demand, const struct dk_job_spec *spec)
 {
@@ -130,27 +131,29 @@ void dk_demand_complete(struct dk_demand *demand)
     demand->fungible = demand->nodes == 0 && demand->cpus_per_task == 1 &&
                        demand->tasks_per_node == 0 && demand->memory_per_node == 0 &&
                        demand->memory_per_cpu == 0 && demand->gpus_per_node == 0 &&
-                       demand->gpus_per_task == 0 && demand->constraint == 0 && !demand->exclusive;
+                       demand->gpus_per_task == 0 && demand->constraint == 0 &&
+                       demand->named == 0 && !demand->exclusive;
 }
 
-/* The constraint enters the hash as its text, not as its id. */
+/* Texts enter the hash as what they say, not as ids. */
 static uint64_t demand_hash(const struct dk_core *core, const struct dk_demand *demand)
 {
     struct {
-        unsigned char logical[DEMAND_LOGICAL];
-        uint64_t constraint;
+        unsigned char logical[DEMAND_HASHED];
+        uint64_t texts;
     } bytes;
     struct dk_demand copy = *demand;
 
     memset(&bytes, 0, sizeof(bytes));
     copy.constraint = 0;
-    memcpy(bytes.logical, &copy, DEMAND_LOGICAL);
-    bytes.constraint = core->texts.entries[demand->constraint].hash;
+    memcpy(bytes.logical, &copy, DEMAND_HASHED);
+    bytes.texts = core->texts.entries[demand->constraint].hash;
+    if (demand->named != 0)
+        bytes.texts += core->texts.entries[demand->named].hash * 31;
     return dk_hash(DK_HASH_DEMAND, &bytes, sizeof(bytes));
 }
 
-/* `wanted->constraint` is a text already held by the caller; the demand holds it once for itself.
- */
+/* Its texts are held by the caller already; the demand holds them once for itself. */
 uint32_t dk_demand_hold(struct dk_core *core, const struct dk_demand *wanted)
 {
     uint64_t hash = demand_hash(core, wanted), key;
@@ -179,6 +182,7 @@ uint32_t dk_demand_hold(struct dk_core *core, const struct dk_demand *wanted)
     *demand = *wanted;
     demand->constraint =
         dk_intern_hold(&core->texts, dk_intern_text(&core->texts, wanted->constraint));
+    demand->named = dk_intern_hold(&core->texts, dk_intern_text(&core->texts, wanted->named));
     dk_demand_complete(demand);
     demand->holders = 1;
     demand->hash = hash;
@@ -198,6 +202,7 @@ void dk_demand_drop(struct dk_core *core, uint32_t index)
         return;
     dk_table_remove(&core->demands_by_key, demand->key);
     dk_intern_drop(&core->texts, demand->constraint);
+    dk_intern_drop(&core->texts, demand->named);
     demand->free_next = core->demand_free;
     core->demand_free = index;
 }

@@ -39,15 +39,19 @@ uint32_t dk_tasks_fit(const struct dk_demand *demand, const struct dk_node *node
 static uint64_t pool_key(const struct dk_core *core, const struct dk_demand *demand)
 {
     return core->texts.entries[demand->constraint].hash ^
+           (demand->named == 0 ? 0 : core->texts.entries[demand->named].hash * 31) ^
            ((uint64_t)demand->partition + 1) * 0x9e3779b97f4a7c15u;
 }
 
-static void pool_fill(struct dk_core *core, uint32_t partition, struct dk_text constraint,
-                      uint8_t *nodes)
+/* With all that is named; a pool without one that the job must have is empty. */
+static void pool_fill(const struct dk_core *core, uint32_t partition, struct dk_text constraint,
+                      struct dk_text named, uint8_t *nodes)
 {
     for (uint32_t i = 0; i < core->node_count; i++)
         nodes[i] = core->nodes[i].cores > 0 && dk_node_in_partition(core, i, partition) &&
                    dk_constraint_matches(core, &core->nodes[i], constraint);
+    if (!dk_named_mark(core, named, nodes))
+        memset(nodes, 0, core->node_count);
 }
 
 const uint8_t *dk_pool(struct dk_core *core, const struct dk_demand *demand)
@@ -67,7 +71,7 @@ const uint8_t *dk_pool(struct dk_core *core, const struct dk_demand *demand)
     pool->size = core->node_count;
     pool->nodes = dk_alloc_new(scratch->alloc, pool->size);
     pool_fill(core, demand->partition, dk_intern_text(&core->texts, demand->constraint),
-              pool->nodes);
+              dk_intern_text(&core->texts, demand->named), pool->nodes);
     return pool->nodes;
 }
 
@@ -111,24 +115,64 @@ static uint32_t need_serve(struct need *need, const struct dk_demand *demand, ui
     return tasks;
 }
 
+/* As dk_choose has it: those that it must have first, and something on each. */
+static uint32_t wanted_serve(struct need *need, const struct dk_demand *demand, uint32_t fit,
+                             uint32_t wanted_left)
+{
+    if (demand->nodes == 0 && need->open - (wanted_left - 1) < fit)
+        fit = (uint32_t)(need->open - (wanted_left - 1)); /* leave one task for each of them */
+    return need_serve(need, demand, fit);
+}
+
+static uint32_t wanted_count(const uint8_t *pool, uint32_t count)
+{
+    uint32_t wanted = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        wanted += pool[i] == DK_POOL_WANTED;
+    return wanted;
+}
+
 static bool possible_now(const struct dk_core *core, const struct dk_demand *demand,
-                         struct dk_text constraint)
+                         const uint8_t *pool)
 {
     struct need need = need_of(demand);
+    uint32_t wanted = wanted_count(pool, core->node_count);
 
+    for (uint32_t i = 0; i < core->node_count && wanted > 0; i++) {
+        const struct dk_node *node = &core->nodes[i];
+
+        if (pool[i] == DK_POOL_WANTED &&
+            (need.open < wanted ||
+             wanted_serve(&need, demand,
+                          dk_tasks_fit(demand, node, node->cores, node->memory, node->gpus),
+                          wanted--) == 0))
+            return false;
+    }
     for (uint32_t i = 0; i < core->node_count && need.open > 0; i++) {
         const struct dk_node *node = &core->nodes[i];
 
-        if (node->cores > 0 && dk_node_in_partition(core, i, demand->partition) &&
-            dk_constraint_matches(core, node, constraint))
+        if (pool[i] == 1)
             need_serve(&need, demand,
                        dk_tasks_fit(demand, node, node->cores, node->memory, node->gpus));
     }
     return need.open == 0;
 }
 
+static bool possible_in(const struct dk_core *core, const struct dk_demand *demand,
+                        struct dk_text constraint, struct dk_text named)
+{
+    uint8_t *pool = dk_alloc_new(core->alloc, core->node_count + 1);
+    bool possible;
+
+    pool_fill(core, demand->partition, constraint, named, pool);
+    possible = possible_now(core, demand, pool);
+    dk_alloc_free(core->alloc, pool, core->node_count + 1);
+    return possible;
+}
+
 bool dk_demand_possible(const struct dk_core *core, const struct dk_demand *demand,
-                        struct dk_text constraint)
+                        struct dk_text constraint, struct dk_text named)
 {
     struct dk_scratch *scratch = core->scratch;
     struct dk_demand plain = *demand;
@@ -137,15 +181,17 @@ bool dk_demand_possible(const struct dk_core *core, const struct dk_demand *dema
     uint64_t key;
 
     dk_demand_complete(&plain);
-    if (plain.fungible && constraint.size == 0 && !core->domains[partition->domain].node_by_node)
+    if (plain.fungible && constraint.size == 0 && named.size == 0 &&
+        !core->domains[partition->domain].node_by_node)
         return plain.cores_min <= core->domains[partition->domain].cores_total;
-    plain.constraint = 0;
+    plain.constraint = plain.named = 0;
     key = dk_hash(DK_HASH_DEMAND, &plain, offsetof(struct dk_demand, cores_min)) ^
-          dk_hash(DK_HASH_TEXT, constraint.data, constraint.size);
+          dk_hash(DK_HASH_TEXT, constraint.data, constraint.size) ^
+          (named.size == 0 ? 0 : dk_hash(DK_HASH_TEXT, named.data, named.size) * 31);
     known = &scratch->possible[key % 256];
     if (known->key == key && known->machine == core->machine)
         return true;
-    if (!possible_now(core, demand, constraint))
+    if (!possible_in(core, demand, constraint, named))
         return false;
     known->key = key;
     known->machine = core->machine;
@@ -390,6 +436,28 @@ static struct least least_of(const struct dk_demand *demand)
     return least;
 }
 
+/* Nodes that the job must have, each with a task. */
+static bool choose_wanted(struct dk_pass *pass, const struct dk_demand *demand,
+                          const struct dk_view *view, const struct dk_view *other,
+                          struct need *need, const uint8_t *pool)
+{
+    uint32_t wanted = wanted_count(pool, pass->core->node_count);
+
+    for (uint32_t i = 0; i < pass->domain->node_count && wanted > 0; i++) {
+        uint32_t node = pass->domain->nodes[i], tasks;
+
+        if (pool[node] != DK_POOL_WANTED)
+            continue;
+        tasks = need->open < wanted
+                    ? 0
+                    : wanted_serve(need, demand, fit_in(pass, demand, node, view, other), wanted--);
+        if (tasks == 0)
+            return false;
+        pick_add(pass->scratch, node, tasks);
+    }
+    return true;
+}
+
 bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struct dk_view *view,
                const struct dk_view *other, const struct dk_view *rather_not)
 {
@@ -399,18 +467,20 @@ bool dk_choose(struct dk_pass *pass, const struct dk_demand *demand, const struc
     struct least least = least_of(demand);
 
     scratch->pick_count = 0;
-    if (rather_not != NULL && demand->nodes == 0 && !demand->exclusive) {
+    if (rather_not != NULL && demand->nodes == 0 && !demand->exclusive && demand->named == 0) {
         if (!choose_preferring(pass, demand, view, rather_not, pool))
             return false;
         picks_without_empty(scratch);
         return true;
     }
+    if (demand->named != 0 && !choose_wanted(pass, demand, view, other, &need, pool))
+        return false;
     for (uint32_t i = next_place(pass, view, 0); i < pass->domain->node_count && need.open > 0;
          i = next_place(pass, view, i + 1)) {
         uint32_t node = pass->domain->nodes[i], tasks;
 
         if (view->cores[node] < least.cores || view->memory[node] < least.memory ||
-            view->gpus[node] < least.gpus || !pool[node])
+            view->gpus[node] < least.gpus || pool[node] != 1)
             continue;
         tasks = need_serve(&need, demand, fit_in(pass, demand, node, view, other));
         if (tasks > 0)

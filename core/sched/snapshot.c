@@ -358,13 +358,17 @@ static void io_demand(struct io *io, struct dk_job *job)
         io_u32(io, &numbers[i]);
     io_u32(io, &demand.exclusive);
     io_text(io, &demand.constraint);
+    io_text(io, &demand.named);
     if (writing(io))
         return;
+    if (!dk_named_valid(dk_intern_text(&io->core->texts, demand.named)))
+        io->bad = true;
     if (demand.tasks == 0 || demand.cpus_per_task == 0 || demand.nodes > demand.tasks)
         io->bad = true;
     demand.partition = job->partition;
     job->demand = dk_demand_hold(io->core, &demand);
     dk_intern_drop(&io->core->texts, demand.constraint);
+    dk_intern_drop(&io->core->texts, demand.named);
 }
 
 static void io_ranges(struct io *io, struct dk_ranges *ranges, const struct dk_bitmap *free)
@@ -595,7 +599,7 @@ static void job_settle(struct io *io, uint32_t slot)
 static void jobs_read(struct io *io)
 {
     struct dk_core *core = io->core;
-    uint32_t count = io_count(io, 0, 208);
+    uint32_t count = io_count(io, 0, 216);
     int64_t last = 0;
 
     core->domains_dirty = true;

@@ -45,6 +45,7 @@ struct dk_demand {
     uint32_t gpus_per_node, gpus_per_task;
     uint32_t partition, constraint; /* constraint: a text */
     uint32_t exclusive;
+    uint32_t named; /* nodes it must or must not have: a text (named.c) */
     /* derived */
     uint32_t cores_min; /* fewest cores that it can start with */
     uint32_t fungible;  /* single cores anywhere: only their number matters */
@@ -323,6 +324,7 @@ void dk_job_lost_node(const struct dk_job *job, struct dk_event *event, struct d
                       struct dk_text node, const char *what);
 uint32_t dk_demand_hold(struct dk_core *core, const struct dk_demand *wanted);
 void dk_demand_drop(struct dk_core *core, uint32_t demand);
+/* All but its texts: constraint and named. */
 void dk_demand_from_spec(struct dk_demand *demand, const struct dk_job_spec *spec);
 void dk_demand_complete(struct dk_demand *demand); /* the derived fields */
 void dk_name_link(struct dk_core *core, uint32_t slot);
@@ -455,6 +457,16 @@ const char *dk_reason_eligible(const struct dk_core *core, const struct dk_job *
 
 /* Could this ever be placed, were all nodes of the partition up and idle? */
 bool dk_demand_possible(const struct dk_core *core, const struct dk_demand *demand,
-                        struct dk_text constraint);
+                        struct dk_text constraint, struct dk_text named);
+
+/* --- named.c --- */
+
+/* What a pool says of a node that may be used: 1, or this of one that the job must have. */
+#define DK_POOL_WANTED 2
+/* The nodes that a job names as the text that demands keep; empty: none. */
+struct dk_text dk_named_text(struct dk_arena *arena, const struct dk_job_spec *spec);
+/* Marks them among the nodes that may be used; false: one that it must have may not. */
+bool dk_named_mark(const struct dk_core *core, struct dk_text named, uint8_t *nodes);
+bool dk_named_valid(struct dk_text named); /* of a snapshot */
 
 #endif

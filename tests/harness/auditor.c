@@ -127,6 +127,10 @@ static void job_submitted(struct auditor *auditor, const struct dk_event *event)
     text_set(job->name, spec->name);
     text_set(job->account, spec->account);
     text_set(job->user, event->meta.actor.user);
+    for (uint32_t i = 0; i < spec->nodes_wanted_count && i < NAMED_MAX; i++)
+        text_set(job->wanted[job->wanted_count++], spec->nodes_wanted[i]);
+    for (uint32_t i = 0; i < spec->nodes_excluded_count && i < NAMED_MAX; i++)
+        text_set(job->excluded[job->excluded_count++], spec->nodes_excluded[i]);
     for (uint32_t i = 0; i < spec->dependencies_count && i < DEPENDENCIES_MAX; i++)
         job->dependencies[i] = spec->dependencies[i];
     job->uid = event->meta.has_actor ? event->meta.actor.uid : -1;

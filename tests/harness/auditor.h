@@ -5,7 +5,8 @@
  * how much memory is given away, where each job stands. Rules:
  *
  *   - no core, GPU or MiB is given twice, and nothing on a node that is not UP
- *   - what a job gets is what it asked for: nodes, tasks, cpus, memory, GPUs, features, partition
+ *   - what a job gets is what it asked for: nodes, tasks, cpus, memory, GPUs, features, partition,
+ *     the nodes it must have and none it must not have
  *   - no job is lost or ends twice; array tasks start once each; attempts count up from 1
  *   - none starts before it is eligible: begin time, dependencies, holds, the array's limit
  *   - none starts, or is submitted, beyond a limit of the configuration

@@ -197,6 +197,28 @@ static int64_t check_node(struct auditor *auditor, int64_t id, uint32_t index)
     return tasks;
 }
 
+static bool has_node(const struct auditor *auditor, const struct audit_job *job, const char *name)
+{
+    for (uint32_t i = 0; i < auditor->node_count; i++)
+        if (strcmp(auditor->nodes[i].name, name) == 0)
+            return job->holdings[i].cores > 0;
+    return false;
+}
+
+static void check_named(struct auditor *auditor, int64_t id)
+{
+    const struct audit_job *job = &auditor->jobs[id];
+
+    for (uint32_t i = 0; i < job->wanted_count; i++)
+        if (!has_node(auditor, job, job->wanted[i]))
+            auditor_complain(auditor, "job %lld must have node %s and has not", (long long)id,
+                             job->wanted[i]);
+    for (uint32_t i = 0; i < job->excluded_count; i++)
+        if (has_node(auditor, job, job->excluded[i]))
+            auditor_complain(auditor, "job %lld must not have node %s and has", (long long)id,
+                             job->excluded[i]);
+}
+
 static void check_demand(struct auditor *auditor, int64_t id)
 {
     const struct audit_job *job = &auditor->jobs[id];
@@ -237,6 +259,7 @@ void auditor_placed(struct auditor *auditor, const struct dk_job_placed *placed)
     take(auditor, placed, false);
     take(auditor, placed, true);
     check_demand(auditor, placed->job);
+    check_named(auditor, placed->job);
     job->state = RUNNING;
     job->attempt = placed->attempt;
     job->start = auditor->time;

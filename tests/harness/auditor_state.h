@@ -16,7 +16,7 @@ enum {
     PARTITIONS_MAX = 8,
     DEPENDENCIES_MAX = 4
 };
-enum { TASKS_MAX = 128, TEXT_MAX = 64, LIMITS_MAX = 16 };
+enum { TASKS_MAX = 128, TEXT_MAX = 64, LIMITS_MAX = 16, NAMED_MAX = 4 };
 
 struct audit_node {
     char name[TEXT_MAX], features[4][TEXT_MAX];
@@ -48,6 +48,8 @@ struct audit_job {
     struct dk_job_spec spec; /* its pointers are not used */
     char partition[TEXT_MAX], constraint[TEXT_MAX], name[TEXT_MAX];
     char user[TEXT_MAX], account[TEXT_MAX];
+    char wanted[NAMED_MAX][TEXT_MAX], excluded[NAMED_MAX][TEXT_MAX];
+    uint32_t wanted_count, excluded_count;
     struct dk_dependency dependencies[DEPENDENCIES_MAX];
     int32_t uid, attempt, task;
     int64_t submit, start, start_first, array_job;

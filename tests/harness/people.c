@@ -218,6 +218,20 @@ static void spec_conditions(struct people *people, struct dk_job_spec *spec,
     }
 }
 
+static void spec_named(struct people *people, struct dk_job_spec *spec)
+{
+    struct dk_text *names = keep(people, 4 * sizeof(*names));
+
+    for (int i = 0; i < 4; i++)
+        names[i] = dk_text_of(node_names[below(people, people->node_count)]);
+    spec->nodes_wanted = names;
+    spec->nodes_excluded = names + 2;
+    if (chance(people, 20))
+        spec->nodes_wanted_count = 1 + (uint32_t)below(people, 2);
+    if (chance(people, 20))
+        spec->nodes_excluded_count = 1 + (uint32_t)below(people, 2);
+}
+
 static void submit(struct people *people, struct dk_batcher *batcher, int64_t now)
 {
     struct dk_request request = { .type = DK_REQUEST_SUBMIT_JOB };
@@ -235,8 +249,10 @@ static void submit(struct people *people, struct dk_batcher *batcher, int64_t no
     }
     spec_shape(people, spec);
     spec_conditions(people, spec, dependencies);
-    if (people->options->limits)
+    if (people->options->limits) {
         spec->account = dk_text_of(accounts[below(people, 4)]);
+        spec_named(people, spec);
+    }
     if (chance(people, 15)) {
         spec->has_array = true;
         ranges[0] = (struct dk_index_range){ 0, (int32_t)below(people, 6), 1 };

@@ -75,6 +75,25 @@ static struct dk_text names[3][8]; /* nodes expected, operators, nodes of a job 
 static struct dk_limit_spec limit;
 static struct dk_partition_spec partitions[8];
 
+/* a,b,c in texts that live until the next call with the same list. */
+static uint32_t list(const char *row, const char *name, int which)
+{
+    static char kept[3][64];
+    const char *value = word(row, name);
+    uint32_t count = 0;
+
+    (void)snprintf(kept[which], sizeof(kept[which]), "%s", value == NULL ? "" : value);
+    for (char *at = kept[which]; *at != 0 && count < 8;) {
+        char *end = strchr(at, ',');
+
+        if (end != NULL)
+            *end = 0;
+        names[which][count++] = dk_text_of(at);
+        at = end == NULL ? at + strlen(at) : end + 1;
+    }
+    return count;
+}
+
 static void submit(const char *row, struct dk_request *request)
 {
     struct dk_job_spec *spec = &request->submit_job.spec;
@@ -93,6 +112,10 @@ static void submit(const char *row, struct dk_request *request)
     spec->requeue = word(row, "requeue") != NULL;
     spec->partition = text(row, "partition");
     spec->constraint = text(row, "constraint");
+    spec->nodes_wanted_count = list(row, "on", 0);
+    spec->nodes_wanted = names[0];
+    spec->nodes_excluded_count = list(row, "not_on", 1);
+    spec->nodes_excluded = names[1];
     if (key != NULL)
         request->meta.key = (struct dk_bytes){ (const uint8_t *)key, (uint32_t)strlen(key) };
     if (word(row, "afterok") != NULL || word(row, "after") != NULL) {
@@ -122,25 +145,6 @@ static void set_node(const char *row, struct dk_request *request, enum dk_node_c
     request->set_node_condition.node = dk_text_of(name);
     request->set_node_condition.condition = condition;
     request->set_node_condition.reason = dk_text_of("because");
-}
-
-/* a,b,c in texts that live until the next call with the same list. */
-static uint32_t list(const char *row, const char *name, int which)
-{
-    static char kept[3][64];
-    const char *value = word(row, name);
-    uint32_t count = 0;
-
-    (void)snprintf(kept[which], sizeof(kept[which]), "%s", value == NULL ? "" : value);
-    for (char *at = kept[which]; *at != 0 && count < 8;) {
-        char *end = strchr(at, ',');
-
-        if (end != NULL)
-            *end = 0;
-        names[which][count++] = dk_text_of(at);
-        at = end == NULL ? at + strlen(at) : end + 1;
-    }
-    return count;
 }
 
 static enum dk_limit_scope scope_of(const char *name)
