@@ -7,10 +7,10 @@
  * /metrics is OpenMetrics text: docket_* for everything, and for dashboards made for
  * Slurm's usual exporter its slurm_cpus_*, slurm_nodes_*, slurm_queue_* and slurm_partition_*.
  * /v1/stats is one JSON object of the same, for sdiag and for people: {"seq", "time", "now",
- * "since", "started", "epoch", "behind", "counters":{name:n}, "ended":{state:n}, "rejected":{reason:n},
- * "batch":{"last","events_last","last_start","starts_last","a_minute"}, "wait":{"jobs","mean_us"},
- * "jobs":{state:n}, "nodes":{state:n}, "cores":{"total","used"}, "gpus", "memory_mib",
- * "history":{"seq","rows","bytes"}, "http":{...}, "orders"}.
+ * "since", "started", "epoch", "behind", "counters":{name:n}, "ended":{state:n},
+ * "rejected":{reason:n}, "batch":{"last","events_last","last_start","starts_last","a_minute"},
+ * "wait":{"jobs","mean_us"}, "jobs":{state:n}, "nodes":{state:n}, "cores":{"total","used"}, "gpus",
+ * "memory_mib", "history":{"seq","rows","bytes"}, "http":{...}, "orders"}.
  *
  * What cannot be known from events is not made up: how long a batch took to decide, and which
  * jobs were backfilled.
