@@ -95,11 +95,14 @@ static void roff_description(FILE *file, const char *summary)
 
 static void roff_options(FILE *file, const struct cli_option *option)
 {
+    bool has_help = false;
+
     (void)fputs(".SH OPTIONS\n", file);
     for (; option->name != NULL; option++) {
+        has_help = has_help || strcmp(option->name, "--help") == 0;
         (void)fputs(".TP\n.B ", file);
         roff_text(file, option->name, strlen(option->name));
-        if (option->argument != NULL) {
+        if (option->argument != NULL && option->argument[0] != '\0') {
             (void)fputs(" \\fI", file);
             roff_text(file, option->argument, strlen(option->argument));
             (void)fputs("\\fR", file);
@@ -113,7 +116,8 @@ static void roff_options(FILE *file, const struct cli_option *option)
         }
         (void)fputc('\n', file);
     }
-    (void)fputs(".TP\n.B \\-\\-help\nprint this\n", file);
+    if (!has_help)
+        (void)fputs(".TP\n.B \\-\\-help\nprint this\n", file);
 }
 
 static void roff_statuses(FILE *file)

@@ -14,7 +14,7 @@ complain() {
 }
 
 help=$("$docket" help)
-commands=$(sed -n '/^commands:/,/^$/p' <<<"$help" | sed -nE 's/^  ([a-z]+( [a-z]+)?) .*/\1/p')
+commands=$(sed -n '/^commands:/,/^exit status:/p' <<<"$help" | sed -nE 's/^  ([a-z]+( [a-z]+)?) .*/\1/p')
 [ -n "$commands" ] || complain "docket help prints no commands"
 pages=(README.md cli/README.md replay/README.md tests/README.md)
 
