@@ -79,6 +79,12 @@ static void walk_count(struct walk *walk, uint32_t *count)
     *count = (uint32_t)value;
 }
 
+/* For items that are read; NULL for none. */
+static void *items_room(struct walk *walk, uint32_t count, size_t size)
+{
+    return count > 0 ? dk_arena_take(walk->arena, count * size) : NULL;
+}
+
 static void walk_bytes(struct walk *walk, struct dk_bytes *bytes)
 {
     walk_count(walk, &bytes->size);
@@ -117,7 +123,7 @@ static void walk_texts(struct walk *walk, const struct dk_text **texts, uint32_t
 
     walk_count(walk, count);
     if (walk->out == NULL) {
-        read = dk_arena_take(walk->arena, *count * sizeof(*read));
+        read = items_room(walk, *count, sizeof(*read));
         *texts = read;
     }
     for (uint32_t i = 0; i < *count; i++) {
@@ -136,7 +142,7 @@ static void walk_spans(struct walk *walk, const struct dk_span **spans, uint32_t
 
     walk_count(walk, count);
     if (walk->out == NULL) {
-        read = dk_arena_take(walk->arena, *count * sizeof(*read));
+        read = items_room(walk, *count, sizeof(*read));
         *spans = read;
     }
     for (uint32_t i = 0; i < *count; i++) {
@@ -156,7 +162,7 @@ static void walk_ranges(struct walk *walk, const struct dk_index_range **ranges,
 
     walk_count(walk, count);
     if (walk->out == NULL) {
-        read = dk_arena_take(walk->arena, *count * sizeof(*read));
+        read = items_room(walk, *count, sizeof(*read));
         *ranges = read;
     }
     for (uint32_t i = 0; i < *count; i++) {
@@ -178,7 +184,7 @@ static void walk_dependencies(struct walk *walk, struct dk_job_spec *spec)
 
     walk_count(walk, &spec->dependencies_count);
     if (walk->out == NULL) {
-        read = dk_arena_take(walk->arena, spec->dependencies_count * sizeof(*read));
+        read = items_room(walk, spec->dependencies_count, sizeof(*read));
         spec->dependencies = read;
     }
     for (uint32_t i = 0; i < spec->dependencies_count; i++) {
@@ -215,7 +221,7 @@ static void walk_node_cores(struct walk *walk, struct dk_job_row *row)
     int32_t *read = NULL;
 
     if (walk->out == NULL) {
-        read = dk_arena_take(walk->arena, row->node_count * sizeof(*read));
+        read = items_room(walk, row->node_count, sizeof(*read));
         row->node_cores = read;
     }
     for (uint32_t i = 0; i < row->node_count && !walk->bad;) {
