@@ -1,6 +1,8 @@
 /* format.c - see format.h: formats parsed, headings and rows written */
 #include "cli/slurm/format.h"
 
+#include "base/json.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -351,4 +353,22 @@ bool slurm_list_has(const char *list, const char *text)
             list++;
     }
     return false;
+}
+
+void slurm_json_begin(struct dk_buf *out, const char *plugin, const char *name, const char *list)
+{
+    (void)dk_buf_add_text(out, "{\n  \"meta\": {\n    \"plugin\": {\"type\": ");
+    (void)dk_json_text(out, dk_text_of(plugin));
+    (void)dk_buf_add_text(out, ", \"name\": ");
+    (void)dk_json_text(out, dk_text_of(name));
+    (void)dk_buf_add_text(out, "},\n    \"Slurm\": {\"version\": {\"major\": 22, \"micro\": 8, "
+                               "\"minor\": 5}, \"release\": \"22.05.8\"}\n  },\n"
+                               "  \"errors\": [],\n  \"");
+    (void)dk_buf_add_text(out, list);
+    (void)dk_buf_add_text(out, "\": [");
+}
+
+void slurm_json_end(struct dk_buf *out)
+{
+    (void)dk_buf_add_text(out, "\n  ]\n}\n");
 }

@@ -151,4 +151,8 @@ bool slurm_list_has(const char *list, const char *text);
 
 void slurm_cell_constant(const void *row, const struct slurm_field *field, struct dk_buf *out);
 
+/* Everything of --json up to the list's '[', and its end. */
+void slurm_json_begin(struct dk_buf *out, const char *plugin, const char *name, const char *list);
+void slurm_json_end(struct dk_buf *out);
+
 #endif

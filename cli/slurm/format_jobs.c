@@ -1,8 +1,6 @@
 /* format_jobs.c - see format_jobs.h */
 #include "cli/slurm/format_jobs.h"
 
-#include "base/json.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,22 +274,4 @@ int64_t slurm_key_job(const void *row, const struct slurm_field *field)
         return slurm_job_number(row, JOB_id) << 22;
     return (array << 22) +
            slurm_column_number(&((const struct slurm_job *)row)->view, JOB_array_task, -1) + 1;
-}
-
-void slurm_json_begin(struct dk_buf *out, const char *plugin, const char *name, const char *list)
-{
-    (void)dk_buf_add_text(out, "{\n  \"meta\": {\n    \"plugin\": {\"type\": ");
-    (void)dk_json_text(out, dk_text_of(plugin));
-    (void)dk_buf_add_text(out, ", \"name\": ");
-    (void)dk_json_text(out, dk_text_of(name));
-    (void)dk_buf_add_text(out, "},\n    \"Slurm\": {\"version\": {\"major\": 22, \"micro\": 8, "
-                               "\"minor\": 5}, \"release\": \"22.05.8\"}\n  },\n"
-                               "  \"errors\": [],\n  \"");
-    (void)dk_buf_add_text(out, list);
-    (void)dk_buf_add_text(out, "\": [");
-}
-
-void slurm_json_end(struct dk_buf *out)
-{
-    (void)dk_buf_add_text(out, "\n  ]\n}\n");
 }

@@ -83,8 +83,4 @@ slurm_cell slurm_cell_text, slurm_cell_date, slurm_cell_flag;
 slurm_key slurm_key_column, slurm_key_number, slurm_key_job;
 slurm_key_text slurm_key_column_text;
 
-/* Everything of --json up to the list's '[', and its end. */
-void slurm_json_begin(struct dk_buf *out, const char *plugin, const char *name, const char *list);
-void slurm_json_end(struct dk_buf *out);
-
 #endif

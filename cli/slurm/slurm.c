@@ -14,6 +14,7 @@ static const struct {
     { "sbatch", slurm_sbatch },
     { "scancel", slurm_scancel },
     { "scontrol", slurm_scontrol },
+    { "sinfo", slurm_sinfo },
     { "squeue", slurm_squeue },
 };
 

@@ -23,6 +23,7 @@ slurm_command *slurm_find(const char *name);
 int slurm_sbatch(int argc, char **argv);
 int slurm_scancel(int argc, char **argv);
 int slurm_scontrol(int argc, char **argv);
+int slurm_sinfo(int argc, char **argv);
 int slurm_squeue(int argc, char **argv);
 
 /* "NAME: error: TEXT" on the standard error, as Slurm's own log functions print it; returns 1. */
