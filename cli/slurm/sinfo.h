@@ -6,9 +6,9 @@
 #ifndef DK_CLI_SLURM_SINFO_H
 #define DK_CLI_SLURM_SINFO_H
 
-#include "net/hostlist.h"
 #include "cli/slurm/format.h"
 #include "cli/slurm/times.h"
+#include "net/hostlist.h"
 
 /* clang-format off */
 #define SINFO_NODE_COLUMN_MAP(X)                                                                    \

@@ -2,8 +2,8 @@
 #ifndef DK_CLI_SLURM_SQUEUE_H
 #define DK_CLI_SLURM_SQUEUE_H
 
-#include "net/hostlist.h"
 #include "cli/slurm/format_jobs.h"
+#include "net/hostlist.h"
 
 struct squeue {
     const char *accounts, *format, *format_long, *names, *nodes, *partitions, *qos, *sort, *states;
