@@ -95,7 +95,7 @@ static void widen(struct sinfo *sinfo)
         if (!item->is_automatic)
             continue;
         is_part = item->field->letter == 'P';
-        item->width = is_part ? 9 : 10;
+        item->width = 9;
         for (uint32_t row = 0; row < (is_part ? sinfo->part_rows.rows : sinfo->node_rows.rows);
              row++) {
             size_t size = strlen(is_part ? sinfo_part(sinfo, row, PART_name)

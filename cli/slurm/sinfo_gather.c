@@ -330,7 +330,8 @@ static void place(struct gatherer *gatherer, uint32_t partition, uint32_t node)
         probe.node_count = 1;
         write_key(sinfo, &probe, &gatherer->other);
         if (gatherer->other.size == gatherer->key.size &&
-            memcmp(gatherer->other.data, gatherer->key.data, gatherer->key.size) == 0) {
+            (gatherer->key.size == 0 ||
+             memcmp(gatherer->other.data, gatherer->key.data, gatherer->key.size) == 0)) {
             if (group->node_last != node) /* a node of two partitions counts once in a line */
                 count_node(sinfo, group, node);
             return;

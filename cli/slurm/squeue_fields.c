@@ -190,6 +190,29 @@ static int64_t cpus_least(const void *row)
     return (tasks > 0 ? tasks : 1) * (cores > 0 ? cores : 1);
 }
 
+/* What is left to wait for, item by item; nothing once all of it is there. */
+CELL(cell_dependency)
+{
+    const char *at = slurm_job_text(row, JOB_dependency);
+    const char *reason = slurm_job_text(row, JOB_reason);
+    const char *mark =
+        strcmp(reason, "DependencyNeverSatisfied") == 0 ? "(failed)" : "(unfulfilled)";
+
+    if (*at == '\0' || strncmp(reason, "Dependency", 10) != 0) {
+        (void)dk_buf_add_text(out, field->constant);
+        return;
+    }
+    while (*at != '\0') {
+        size_t size = strcspn(at, ",?");
+
+        (void)dk_buf_add(out, at, size);
+        (void)dk_buf_add_text(out, mark);
+        at += size;
+        if (*at != '\0')
+            (void)dk_buf_add(out, at++, 1);
+    }
+}
+
 CELL(cell_cpus_least)
 {
     UNUSED_FIELD;
@@ -244,7 +267,7 @@ CELL(cell_priority)
 
     UNUSED_FIELD;
     (void)snprintf(text, sizeof(text), "%16.14f",
-                   (double)slurm_job_number(row, JOB_priority) / 4294967296.0);
+                   (double)slurm_job_number(row, JOB_priority) / 4294967295.0);
     (void)dk_buf_add_text(out, text);
 }
 
@@ -327,7 +350,8 @@ const struct slurm_field squeue_job_fields[] = {
     ALWAYS('d', "mintmpdisk", "MIN_TMP_DISK", "0"),
     NUMBER('D', "numnodes", "NODES", nodes, "1"),
     OWN('e', "endtime", "END_TIME", cell_end, key_end, START_COLUMNS | B(limit), "NONE", 0),
-    TEXT('E', "dependency", "DEPENDENCY", dependency, "(null)"),
+    { "dependency", "DEPENDENCY", cell_dependency, slurm_key_column, slurm_key_column_text,
+      B(dependency) | B(reason), "(null)", JOB_dependency, 'E', 0 },
     TEXT('f', "feature", "FEATURES", constraint, "(null)"),
     { "arrayjobid", "ARRAY_JOB_ID", cell_array_id, NULL, NULL, B(array_job) | B(id), NULL, 0, 'F',
       0 },
