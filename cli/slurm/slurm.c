@@ -11,11 +11,8 @@ static const struct {
     const char *name;
     slurm_command *run;
 } commands[] = {
-    { "sbatch", slurm_sbatch },
-    { "scancel", slurm_scancel },
-    { "scontrol", slurm_scontrol },
-    { "sinfo", slurm_sinfo },
-    { "squeue", slurm_squeue },
+    { "sacct", slurm_sacct },       { "sbatch", slurm_sbatch }, { "scancel", slurm_scancel },
+    { "scontrol", slurm_scontrol }, { "sinfo", slurm_sinfo },   { "squeue", slurm_squeue },
 };
 
 slurm_command *slurm_find(const char *name)

@@ -23,6 +23,7 @@ slurm_command *slurm_find(const char *name);
 int slurm_sbatch(int argc, char **argv);
 int slurm_scancel(int argc, char **argv);
 int slurm_scontrol(int argc, char **argv);
+int slurm_sacct(int argc, char **argv);
 int slurm_sinfo(int argc, char **argv);
 int slurm_squeue(int argc, char **argv);
 
