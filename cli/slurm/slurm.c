@@ -12,7 +12,8 @@ static const struct {
     slurm_command *run;
 } commands[] = {
     { "sacct", slurm_sacct },       { "sbatch", slurm_sbatch }, { "scancel", slurm_scancel },
-    { "scontrol", slurm_scontrol }, { "sinfo", slurm_sinfo },   { "squeue", slurm_squeue },
+    { "scontrol", slurm_scontrol }, { "sdiag", slurm_sdiag },   { "sinfo", slurm_sinfo },
+    { "sprio", slurm_sprio },       { "squeue", slurm_squeue },
 };
 
 slurm_command *slurm_find(const char *name)

@@ -25,6 +25,8 @@ int slurm_scancel(int argc, char **argv);
 int slurm_scontrol(int argc, char **argv);
 int slurm_sacct(int argc, char **argv);
 int slurm_sinfo(int argc, char **argv);
+int slurm_sdiag(int argc, char **argv);
+int slurm_sprio(int argc, char **argv);
 int slurm_squeue(int argc, char **argv);
 
 /* "NAME: error: TEXT" on the standard error, as Slurm's own log functions print it; returns 1. */
