@@ -5,6 +5,7 @@
 #include "cli/config_commands.h"
 #include "cli/config_tree.h"
 #include "cli/human.h"
+#include "cli/json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -117,24 +118,52 @@ int cli_config_diff(const struct cli_command *command, int argc, char **argv)
 
 /* --- apply --- */
 
-/* The seq of the configuration that holds now; 0: not known. */
+/* One row of the history: its seq when a whole configuration was applied by it, else 0. */
+static int64_t applied_seq(struct dk_json *json)
+{
+    char key[16], what[32] = "ConfigurationApplied";
+    int64_t seq = 0;
+
+    for (dk_json_enter(json, '{'); dk_json_key(json, key, sizeof(key));) {
+        if (strcmp(key, "seq") == 0)
+            seq = dk_json_take_number(json);
+        else if (strcmp(key, "what") == 0)
+            dk_json_take_text(json, what, sizeof(what));
+        else
+            dk_json_skip(json);
+    }
+    return strcmp(what, "ConfigurationApplied") == 0 ? seq : 0;
+}
+
+/* The seq of the configuration that was applied last; 0: not known. */
 static int64_t present_seq(struct cli_client *client)
 {
     struct dk_question question;
-    struct dk_rows rows;
+    struct dk_buf body;
+    struct dk_json json;
     struct dk_err err;
-    int64_t seq = 0;
+    int64_t newest = 0;
+    char key[16];
 
+    dk_buf_init(&body, &dk_heap, (size_t)1 << 28);
     dk_question_init(&question, "/v1/config/history");
-    if (dk_ask_rows(&client->session, &question, "seq", &rows, &err) == DK_OK)
-        for (uint32_t row = 0; row < rows.rows; row++) {
-            int64_t other = dk_cell_number(&rows, row, 0, 0);
+    if (dk_ask_body(&client->session, &question, NULL, &body, NULL, &err) == DK_OK) {
+        dk_json_begin(&json, body.data, body.size);
+        for (dk_json_enter(&json, '{'); dk_json_key(&json, key, sizeof(key));) {
+            if (strcmp(key, "rows") != 0) {
+                dk_json_skip(&json);
+                continue;
+            }
+            for (dk_json_enter(&json, '['); dk_json_item(&json);) {
+                int64_t seq = applied_seq(&json);
 
-            seq = other > seq ? other : seq;
+                newest = seq > newest ? seq : newest;
+            }
         }
-    dk_rows_release(&rows);
+    }
     dk_question_release(&question);
-    return seq;
+    dk_buf_release(&body);
+    return newest;
 }
 
 static int read_file(const char *name, const struct dk_cluster_config *present,

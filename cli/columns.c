@@ -77,6 +77,10 @@ static const struct cli_column known[] = {
     { "work_dir", "FOLDER", KIND(TEXT), true, NULL },
     { "comment", "COMMENT", KIND(TEXT), true, NULL },
     { "day", "DAY", KIND(TEXT), false, NULL },
+    { "seq", "SEQ", KIND(NUMBER), false, NULL },
+    { "time", "TIME", KIND(TIME), false, NULL },
+    { "note", "NOTE", KIND(TEXT), true, NULL },
+    { "what", "WHAT", KIND(TEXT), false, NULL },
 };
 
 static uint32_t count_of(const char *fields)
