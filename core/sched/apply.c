@@ -505,6 +505,7 @@ static void job_updated(struct dk_core *core, const struct dk_job_updated *event
     uint32_t slot = slot_of(core, event->job);
     struct dk_job *job = dk_job_at(core, slot);
     bool running = job->state != DK_JOB_PENDING;
+    uint32_t name_before = job->name;
 
     dk_domains_ensure(core);
     if (running)
@@ -552,6 +553,8 @@ static void job_updated(struct dk_core *core, const struct dk_job_updated *event
         dk_queue_settle(core, slot);
     }
     dk_digest_job(core, job);
+    if (change->has_name)
+        dk_depend_name_left(core, name_before, job->uid);
 }
 
 /* --- the rest --- */

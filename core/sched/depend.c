@@ -108,6 +108,30 @@ static bool has_started(const struct dk_job *job)
             job->array->live + job->array->ended_well + job->array->ended_badly > 0);
 }
 
+void dk_depend_link(struct dk_core *core, uint32_t index, uint32_t target)
+{
+    struct dk_job *job = dk_job_at(core, target);
+
+    core->conditions[index].target_prev = DK_SLOT_NONE;
+    core->conditions[index].target_next = job->waiter_first;
+    if (job->waiter_first != DK_SLOT_NONE)
+        core->conditions[job->waiter_first].target_prev = index;
+    job->waiter_first = index;
+}
+
+static void unlink_from(struct dk_core *core, uint32_t index, uint32_t target)
+{
+    struct dk_condition *condition = &core->conditions[index];
+
+    if (condition->target_prev != DK_SLOT_NONE)
+        core->conditions[condition->target_prev].target_next = condition->target_next;
+    else if (dk_job_at(core, target)->waiter_first == index)
+        dk_job_at(core, target)->waiter_first = condition->target_next;
+    if (condition->target_next != DK_SLOT_NONE)
+        core->conditions[condition->target_next].target_prev = condition->target_prev;
+    condition->target_next = condition->target_prev = DK_SLOT_NONE;
+}
+
 void dk_depend_add(struct dk_core *core, uint32_t slot, const struct dk_dependency *dependency)
 {
     struct dk_job *job = dk_job_at(core, slot);
@@ -120,7 +144,7 @@ void dk_depend_add(struct dk_core *core, uint32_t slot, const struct dk_dependen
     condition->kind = (uint32_t)dependency->kind;
     condition->target = dependency->job;
     condition->delay_us = dependency->delay_us;
-    condition->target_next = DK_SLOT_NONE;
+    condition->target_next = condition->target_prev = DK_SLOT_NONE;
     condition->owner_next = job->dependency_first;
     job->dependency_first = index;
     if (dependency->kind == DK_DEPENDENCY_KIND_SINGLETON)
@@ -128,8 +152,7 @@ void dk_depend_add(struct dk_core *core, uint32_t slot, const struct dk_dependen
     if (target != DK_SLOT_NONE) {
         struct dk_job *other = dk_job_at(core, target);
 
-        condition->target_next = other->waiter_first;
-        other->waiter_first = index;
+        dk_depend_link(core, index, target);
         if (dependency->kind == DK_DEPENDENCY_KIND_AFTER && has_started(other))
             after_start(core, condition, other->start);
         return;
@@ -193,14 +216,8 @@ void dk_depend_drop(struct dk_core *core, uint32_t slot)
         struct dk_condition *condition = &core->conditions[index];
         uint32_t next = condition->owner_next, target = dk_job_slot(core, condition->target);
 
-        if (target != DK_SLOT_NONE) {
-            uint32_t *link = &dk_job_at(core, target)->waiter_first;
-
-            while (*link != DK_SLOT_NONE && *link != index)
-                link = &core->conditions[*link].target_next;
-            if (*link == index)
-                *link = condition->target_next;
-        }
+        if (target != DK_SLOT_NONE)
+            unlink_from(core, index, target);
         condition->owner_next = core->condition_free;
         core->condition_free = index;
         index = next;
@@ -243,18 +260,24 @@ void dk_depend_ended(struct dk_core *core, uint32_t slot, bool good)
     while (job->waiter_first != DK_SLOT_NONE) {
         struct dk_condition *condition = &core->conditions[job->waiter_first];
 
-        job->waiter_first = condition->target_next;
-        condition->target_next = DK_SLOT_NONE;
+        unlink_from(core, job->waiter_first, slot);
         if (condition->state == OPEN &&
             !(condition->kind == DK_DEPENDENCY_KIND_AFTER && condition->due > core->time))
             condition->state = after_end(condition->kind, good);
         resettle(core, condition->owner);
     }
-    if (core->texts.entries[job->name].singletons > 0) {
-        uint32_t other = core->texts.entries[job->name].first;
+    dk_depend_name_left(core, job->name, job->uid);
+}
 
-        for (; other != DK_SLOT_NONE; other = dk_job_at(core, other)->name_next)
-            if (other != slot && (dk_job_at(core, other)->flags & DK_FLAG_SINGLETON))
-                resettle(core, other);
-    }
+/* All younger jobs of the user still wait for the oldest that is left: only that one can go. */
+void dk_depend_name_left(struct dk_core *core, uint32_t name, int32_t uid)
+{
+    uint32_t slot = core->texts.entries[name].first;
+
+    if (core->texts.entries[name].singletons == 0)
+        return;
+    while (slot != DK_SLOT_NONE && dk_job_at(core, slot)->uid != uid)
+        slot = dk_job_at(core, slot)->name_next;
+    if (slot != DK_SLOT_NONE && (dk_job_at(core, slot)->flags & DK_FLAG_SINGLETON))
+        resettle(core, slot);
 }

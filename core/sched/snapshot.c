@@ -457,7 +457,8 @@ static void io_conditions(struct io *io, uint32_t slot)
             at = dk_condition_new(core);
             memset(&core->conditions[at], 0, sizeof(*core->conditions));
             core->conditions[at].owner = slot;
-            core->conditions[at].owner_next = core->conditions[at].target_next = DK_SLOT_NONE;
+            core->conditions[at].owner_next = DK_SLOT_NONE;
+            core->conditions[at].target_next = core->conditions[at].target_prev = DK_SLOT_NONE;
             if (last == DK_SLOT_NONE)
                 dk_job_at(core, slot)->dependency_first = at;
             else
@@ -636,8 +637,7 @@ static void conditions_link(struct io *io)
                 dk_begin_push(core, condition->due, dk_job_at(core, slot)->id);
             if (target == DK_SLOT_NONE)
                 continue;
-            condition->target_next = dk_job_at(core, target)->waiter_first;
-            dk_job_at(core, target)->waiter_first = i;
+            dk_depend_link(core, i, target);
         }
     }
 }

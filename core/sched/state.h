@@ -114,6 +114,7 @@ struct dk_condition {
     uint32_t owner;       /* slot */
     uint32_t owner_next;  /* of the same owner */
     uint32_t target_next; /* of the same target */
+    uint32_t target_prev; /* derived */
     uint32_t kind;        /* enum dk_dependency_kind */
     uint32_t state;       /* 0 open, 1 satisfied, 2 never */
     int64_t target;       /* job id */
@@ -362,6 +363,10 @@ uint32_t dk_condition_new(struct dk_core *core);
 void dk_depend_settle(struct dk_core *core, uint32_t slot);  /* its own conditions -> wait flags */
 void dk_depend_started(struct dk_core *core, uint32_t slot); /* tell those who wait for it */
 void dk_depend_ended(struct dk_core *core, uint32_t slot, bool good);
+/* The condition joins those that wait for the target. */
+void dk_depend_link(struct dk_core *core, uint32_t condition, uint32_t target);
+/* A job of that name and user left it: a singleton may be the oldest by now. */
+void dk_depend_name_left(struct dk_core *core, uint32_t name, int32_t uid);
 void dk_depend_drop(struct dk_core *core, uint32_t slot); /* forget its own conditions */
 const struct dk_outcome *dk_outcome_find(const struct dk_core *core, int64_t id);
 void dk_outcome_record(struct dk_core *core, int64_t id, bool good);

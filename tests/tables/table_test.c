@@ -128,6 +128,12 @@ static void submit(const char *row, struct dk_request *request)
         spec->dependencies = &dependency;
         spec->dependencies_count = 1;
     }
+    spec->name = text(row, "jobname");
+    if (word(row, "singleton") != NULL) {
+        dependency = (struct dk_dependency){ .kind = DK_DEPENDENCY_KIND_SINGLETON };
+        spec->dependencies = &dependency;
+        spec->dependencies_count = 1;
+    }
     if (array != NULL) {
         range = (struct dk_index_range){ (int32_t)strtol(array, NULL, 10), 0, 1 };
         range.last = (int32_t)strtol(strchr(array, '-') + 1, NULL, 10);
@@ -249,6 +255,12 @@ static bool request_of(const char *row, struct dk_request *request)
     } else if (strcmp(verb, "config") == 0) {
         memset(request, 0, sizeof(*request));
         config(row, request);
+    } else if (strcmp(verb, "rename") == 0) {
+        memset(request, 0, sizeof(*request));
+        request->type = DK_REQUEST_UPDATE_JOB;
+        request->update_job.job = number(row, "job");
+        request->update_job.change.has_name = true;
+        request->update_job.change.name = text(row, "jobname");
     } else if (strcmp(verb, "signal") == 0) {
         request->type = DK_REQUEST_SIGNAL_JOB;
         request->signal_job.job = number(row, "job");
