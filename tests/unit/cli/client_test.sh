@@ -52,10 +52,10 @@ id	array_job	array_task	array_spec	array_max	name	user	uid	partition	state	elaps
 END
 check "queue" 0 "hello" "$docket" queue
 same "a listing in a pipe is aligned, whole and without tabs" \
-"          JOB  NAME   USER  PARTITION  STATE     ELAPSED       LIMIT  NODES  CORES  NODES (REASON)
-           17  hello  anna  main       RUNNING  00:01:01    01:00:00      2      8  n[1-2]
+"         JOB  NAME   USER  PARTITION  STATE     ELAPSED       LIMIT  NODES  CORES  NODES (REASON)
+          17  hello  anna  main       RUNNING  00:01:01    01:00:00      2      8  n[1-2]
 20_[2-5,7%2]  many   anna  main       PENDING            1-00:00:00      1      1  (Resources)
-         20_1  many   bob   main       FAILED   00:00:05  1-00:00:00      1      1  n3" out
+        20_1  many   bob   main       FAILED   00:00:05  1-00:00:00      1      1  n3" out
 check "queue filters" 0 "hello" "$docket" queue 17 20 --user anna --state PENDING --at-seq 42
 asked "queue filters" "/v1/jobs id=17,20 user=anna state=PENDING at_seq=42 fields="
 check "queue --at" 0 "hello" "$docket" queue --at 2026-11-25T14:02:11
