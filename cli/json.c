@@ -260,7 +260,7 @@ void dk_json_skip_from(struct dk_json *json, const char **from)
             depth++;
         else if (depth > 0 && (c == '}' || c == ']'))
             depth--;
-        if (strchr("{[}],:", c) != NULL && (depth > 0 || c == '}' || c == ']'))
+        if (c != '\0' && strchr("{[}],:", c) != NULL && (depth > 0 || c == '}' || c == ']'))
             json->at++;
         else
             take_scalar(json, &out);
