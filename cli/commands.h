@@ -14,6 +14,7 @@ CLI_DECLARE(submit)
 int cli_run(const struct cli_command *command, int argc, char **argv);
 CLI_DECLARE(queue)
 CLI_DECLARE(job)
+CLI_DECLARE(explain)
 CLI_DECLARE(nodes)
 CLI_DECLARE(partitions)
 CLI_DECLARE(watch)

@@ -63,6 +63,12 @@ static const struct cli_command commands[] = {
       "Print everything about one job, whether it waits, runs or has ended.\n"
       "example: docket job 17",
       cli_job_options, cli_job },
+    { "explain", "JOB", 1, 1,
+      "Say why a job waits, or why it started where and when it did: every reason, with numbers.\n"
+      "A decision is made again from the log and compared with what is recorded.\n"
+      "examples: docket explain 17\n"
+      "          docket explain 17_3 --at 14:02",
+      cli_explain_options, cli_explain },
     { "watch", "", 0, 0,
       "Show the queue live, redrawn when something happens; into a pipe, a line for each change.\n"
       "example: docket watch --user anna",
