@@ -135,10 +135,12 @@ static void as_nobody(struct dk_run_job *run)
     run->actor.user = dk_text_of("nobody");
 }
 
-static void under_root(struct dk_run_job *run)
+static char closed[SCRATCH_MAX + 32];
+
+static void into_closed(struct dk_run_job *run)
 {
     as_nobody(run);
-    run->spec.launch.std_out = dk_text_of("/root/of-nobody");
+    run->spec.launch.std_out = dk_text_of(closed);
 }
 
 static void a_job_is_its_users_from_the_first_file_on(void **state)
@@ -160,12 +162,15 @@ static void a_job_is_its_users_from_the_first_file_on(void **state)
     snprintf(path, sizeof(path), "%s/slurm-1.out", fake.work);
     assert_int_equal(stat(path, &file), 0);
     assert_int_equal(file.st_uid, 65534);
-    fake_run(&fake, 2, "#!/bin/sh\n", under_root);
+    snprintf(closed, sizeof(closed), "%s/closed", fake.root);
+    assert_int_equal(mkdir(closed, 0700), 0);
+    snprintf(closed, sizeof(closed), "%s/closed/of-nobody", fake.root);
+    fake_run(&fake, 2, "#!/bin/sh\n", into_closed);
     report = fake_report(&fake, 2);
     assert_int_equal(report.state, DK_END_STATE_FAILED);
     assert_false(report.requeue);
-    assert_says(report.why, "output file '/root/of-nobody': Permission denied");
-    assert_false(is_there("/root/of-nobody"));
+    assert_says(report.why, "/closed/of-nobody': Permission denied");
+    assert_false(is_there("%s", closed));
 }
 
 /* --- what can't be started --- */
