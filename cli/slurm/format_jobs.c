@@ -264,6 +264,11 @@ int64_t slurm_key_number(const void *row, const struct slurm_field *field)
     return slurm_column_number(&((const struct slurm_job *)row)->view, field->argument, INT64_MAX);
 }
 
+int64_t slurm_key_number_or_zero(const void *row, const struct slurm_field *field)
+{
+    return slurm_job_number(row, field->argument);
+}
+
 /* Tasks of an array stand together, by their index. */
 int64_t slurm_key_job(const void *row, const struct slurm_field *field)
 {

@@ -80,7 +80,7 @@ void slurm_add_tres(struct dk_buf *out, const struct slurm_job *job, bool is_sor
 
 /* Cells: a column as it is, or the field's constant where it is empty; likewise a date. */
 slurm_cell slurm_cell_text, slurm_cell_date, slurm_cell_flag;
-slurm_key slurm_key_column, slurm_key_number, slurm_key_job;
+slurm_key slurm_key_column, slurm_key_number, slurm_key_number_or_zero, slurm_key_job;
 slurm_key_text slurm_key_column_text;
 
 #endif
