@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SEQ_LAG = 4096, PATH_SIZE = 4096, ROW_SIZE_MAX = 64 << 20 };
+enum { SEQ_LAG = 4096, ROWS_BEFORE_REST = 1000, PATH_SIZE = 4096, ROW_SIZE_MAX = 64 << 20 };
 
 static const struct dk_store_options store_options = { "docket.history", dk_history_join };
 
@@ -289,6 +289,7 @@ static void history_run(struct dk_history *history, const struct dk_job_row *row
     if (row->seq <= history->seq || history->kept->store == NULL)
         return;
     history->dirty = true;
+    history->rows_since_rest++;
     if (row->end > row->submit && row->end - row->submit > history->life_us_max) {
         (void)pthread_mutex_lock(&history->lock->mutex);
         history->life_us_max = row->end - row->submit;
@@ -348,6 +349,7 @@ static enum dk_status history_write(struct dk_history *history, int64_t seq, str
 enum dk_status dk_history_commit(struct dk_history *history, int64_t seq, struct dk_err *err)
 {
     enum dk_status status = DK_OK;
+    bool idle = !history->dirty;
 
     if (seq <= history->seq)
         return DK_OK;
@@ -358,6 +360,10 @@ enum dk_status dk_history_commit(struct dk_history *history, int64_t seq, struct
     if (status == DK_OK)
         history->seq = seq;
     (void)pthread_mutex_unlock(&history->lock->mutex);
+    if (idle && history->rows_since_rest >= ROWS_BEFORE_REST) {
+        history->rows_since_rest = 0;
+        dk_store_rest();
+    }
     return status;
 }
 

@@ -16,14 +16,15 @@
 
 #include "base/check.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    WRITE_BUFFER = 4 << 20,
-    CACHE = 4 << 20,
+    WRITE_BUFFER = 2 << 20,
+    CACHE = 2 << 20,
     BLOCK = 16 << 10,
     FILE_SIZE = 8 << 20,
     LEVEL_BASE = 32 << 20,
@@ -311,6 +312,13 @@ enum dk_status dk_store_write(struct dk_store *store, struct dk_err *err)
     return DK_OK;
 }
 
+void dk_store_rest(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 enum dk_status dk_store_sync(struct dk_store *store, struct dk_err *err)
 {
     char *text = NULL;
@@ -476,11 +484,13 @@ static uint64_t store_property(struct dk_store *store, const char *name)
 void dk_store_stat(struct dk_store *store, struct dk_store_stat *stat)
 {
     memset(stat, 0, sizeof(*stat));
-    if (store->db == NULL)
-        return;
-    stat->keys = store_property(store, "rocksdb.estimate-num-keys");
-    stat->bytes_disk = store_property(store, "rocksdb.total-sst-files-size");
-    stat->bytes_memory = store_property(store, "rocksdb.cur-size-all-mem-tables") +
-                         store_property(store, "rocksdb.block-cache-usage") +
-                         store_property(store, "rocksdb.estimate-table-readers-mem");
+    (void)pthread_mutex_lock(&store->mutex); /* it may be opened anew meanwhile */
+    if (store->db != NULL) {
+        stat->keys = store_property(store, "rocksdb.estimate-num-keys");
+        stat->bytes_disk = store_property(store, "rocksdb.total-sst-files-size");
+        stat->bytes_memory = store_property(store, "rocksdb.cur-size-all-mem-tables") +
+                             store_property(store, "rocksdb.block-cache-usage") +
+                             store_property(store, "rocksdb.estimate-table-readers-mem");
+    }
+    (void)pthread_mutex_unlock(&store->mutex);
 }

@@ -199,6 +199,8 @@ int main(int argc, char **argv)
     spent = fill(history, order, bulk, jobs, 1);
     printf("one a commit: %.1f us a job\n", spent * 1e3 / (jobs - bulk));
     printf("resident after writing %36ld KiB\n", rss_kib());
+    must(dk_history_commit(history, dk_history_seq(history) + 1, &err), &err);
+    printf("resident, idle again %38ld KiB\n", rss_kib());
     (void)nftw(argv[1], file_count, 16, FTW_PHYS);
     printf("disk, as it is: %.1f bytes a job\n", disk_bytes / jobs);
     spent = now_ms();

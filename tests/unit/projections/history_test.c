@@ -13,7 +13,9 @@
 #include "runs.h"
 #include "scratch.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -450,6 +452,66 @@ static void test_a_view_sees_one_commit_whatever_comes_later(void **state)
     site_end(&site);
 }
 
+static bool count_row(void *context, const struct dk_job_row *row)
+{
+    uint32_t *count = context;
+
+    (void)row;
+    (*count)++;
+    return true;
+}
+
+struct reader {
+    struct dk_history *history;
+    const struct site *site;
+    atomic_bool *done;
+    uint32_t asked, wrong;
+};
+
+static void *read_on(void *context)
+{
+    struct reader *reader = context;
+    struct dk_job_filter all = { .duplicates = true };
+
+    while (!atomic_load(reader->done)) {
+        struct dk_history_view *view = dk_history_view_open(reader->history);
+        int64_t seq = dk_history_view_seq(view);
+        uint32_t count = 0, expected = 0;
+
+        if (dk_history_query(view, &all, NULL, 0, count_row, &count, NULL) != DK_OK)
+            reader->wrong++;
+        dk_history_view_close(view);
+        while (expected < reader->site->count && reader->site->past[expected].row->seq <= seq)
+            expected++;
+        reader->wrong += count != expected;
+        reader->asked++;
+    }
+    return NULL;
+}
+
+static void test_readers_see_whole_commits_while_others_are_written(void **state)
+{
+    struct reader readers[3];
+    pthread_t threads[3];
+    atomic_bool done = false;
+    struct site site;
+
+    (void)state;
+    site_begin(&site, 4000);
+    for (int i = 0; i < 3; i++) {
+        readers[i] = (struct reader){ site.history, &site, &done, 0, 0 };
+        assert_int_equal(pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
+    }
+    give_all(&site, site.history, 0, 1);
+    atomic_store(&done, true);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(readers[i].wrong, 0);
+        assert_true(readers[i].asked > 0);
+    }
+    site_end(&site);
+}
+
 /* --- exactly once --- */
 
 static char *usage_total(struct dk_history *history)
@@ -696,6 +758,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_question_is_answered_as_by_a_list_of_all_runs),
         cmocka_unit_test(test_a_view_sees_one_commit_whatever_comes_later),
+        cmocka_unit_test(test_readers_see_whole_commits_while_others_are_written),
         cmocka_unit_test(test_killed_at_any_moment_each_run_is_kept_and_counted_once),
         cmocka_unit_test(test_a_saved_seq_without_rows_survives_a_kill),
         cmocka_unit_test(test_a_full_disk_loses_nothing_once_there_is_space),
