@@ -331,8 +331,9 @@ static void fill(const struct scancel *scancel, const struct id *id, struct dk_r
 static void say_outcome(struct scancel *scancel, const struct id *id,
                         const struct dk_outcome *outcome)
 {
-    bool is_gone =
-        strcmp(outcome->reason, "NOT_FOUND") == 0 || strcmp(outcome->reason, "WRONG_STATE") == 0;
+    bool is_gone = strcmp(outcome->reason, "NOT_FOUND") == 0 ||
+                   strcmp(outcome->reason, "WRONG_STATE") == 0 ||
+                   strstr(outcome->detail, "is not an array") != NULL; /* no such task of it */
 
     if (outcome->kind != DK_OUTCOME_REJECTED)
         return;

@@ -54,8 +54,10 @@ static int show_hostnames(struct scontrol *scontrol, int argc, char **argv)
     (void)scontrol;
     if (text == NULL)
         text = getenv("SLURM_NODELIST");
-    if (text == NULL)
-        return scontrol_error("host list is empty");
+    if (text == NULL) { /* rc 0 in Slurm, too: outside of a job there is none */
+        (void)scontrol_error("host list is empty");
+        return 0;
+    }
     dk_hostlist_init(&list);
     if (read_hosts(&list, text, &err) != DK_OK)
         status = invalid_hosts(&err);
@@ -104,29 +106,89 @@ static int show_hostlist_sorted(struct scontrol *scontrol, int argc, char **argv
     return argc == 0 ? no_hosts() : print_compressed(argv[0], true);
 }
 
+/* --- what docket has none of --- */
+
+static int show_reservations(struct scontrol *scontrol, int argc, char **argv)
+{
+    (void)scontrol;
+    if (argc > 0) {
+        (void)fprintf(stderr, "Reservation %s not found\n", argv[0]);
+        return 1;
+    }
+    return puts("No reservations in the system") < 0;
+}
+
+static int show_licenses(struct scontrol *scontrol, int argc, char **argv)
+{
+    (void)scontrol;
+    if (argc > 0) {
+        (void)fprintf(stderr, "License %s not found\n", argv[0]);
+        return 1;
+    }
+    return puts("No licenses configured in Slurm.") < 0;
+}
+
+static int show_nothing(struct scontrol *scontrol, int argc, char **argv)
+{
+    (void)scontrol;
+    (void)argc;
+    (void)argv;
+    return 0;
+}
+
+static int show_topology(struct scontrol *scontrol, int argc, char **argv)
+{
+    (void)scontrol;
+    (void)argc;
+    (void)argv;
+    (void)scontrol_error("No topology information available");
+    return 0;
+}
+
+static int show_daemons(struct scontrol *scontrol, int argc, char **argv)
+{
+    (void)scontrol;
+    (void)argc;
+    (void)argv;
+    return puts("slurmctld slurmd") < 0;
+}
+
+static const char why_steps[] = "'sacct -j JOB' lists the steps of a job";
+
 static const struct scontrol_word entities[] = {
-    { "hostnames", 5, show_hostnames, NULL },
-    { "hostlist", 5, show_hostlist, NULL },
-    { "hostlistsorted", 9, show_hostlist_sorted, NULL },
+    { "aliases", 2, 0, 1, show_nothing, NULL },
+    { "assoc_mgr", 2, 0, 9, NULL, "'docket config show' has the limits" },
+    { "bbstat", 2, 0, 9, NULL, "it has no burst buffers" },
+    { "burstbuffer", 2, 0, 9, NULL, "it has no burst buffers" },
+    { "config", 1, 0, 1, scontrol_show_config, NULL },
+    { "daemons", 1, 0, 1, show_daemons, NULL },
+    { "dwstat", 2, 0, 9, NULL, "it has no burst buffers" },
+    { "federation", 2, 0, 1, show_nothing, NULL },
+    { "frontend", 2, 0, 1, NULL, "nodes are nodes" },
+    { "hostlist", 5, 0, 1, show_hostlist, NULL },
+    { "hostlistsorted", 9, 0, 1, show_hostlist_sorted, NULL },
+    { "hostnames", 5, 0, 1, show_hostnames, NULL },
+    { "jobs", 1, 0, 1, scontrol_show_job, NULL },
+    { "jobid", 4, 0, 1, scontrol_show_job, NULL },
+    { "licenses", 2, 0, 1, show_licenses, NULL },
+    { "nodes", 1, 0, 1, scontrol_show_node, NULL },
+    { "partitions", 1, 0, 1, scontrol_show_partition, NULL },
+    { "reservations", 1, 0, 1, show_reservations, NULL },
+    { "slurmd", 2, 0, 1, NULL, "'docket nodes' shows the agents" },
+    { "steps", 2, 0, 1, NULL, why_steps },
+    { "topology", 1, 0, 1, show_topology, NULL },
     { 0 },
 };
 
 int scontrol_show(struct scontrol *scontrol, int argc, char **argv)
 {
-    const struct scontrol_word *entity;
+    const struct scontrol_word *entity = scontrol_find(entities, argv[0]);
 
-    if (argc == 0) {
-        (void)fprintf(stderr, "too few arguments for keyword:show\n");
-        return 1;
-    }
-    if (argc > 2) {
-        (void)fprintf(stderr, "too many arguments for keyword:show\n");
-        return 1;
-    }
-    entity = scontrol_find(entities, argv[0]);
     if (entity == NULL) {
         (void)fprintf(stderr, "invalid entity:%s for keyword:show \n", argv[0]);
         return 1;
     }
+    if (entity->run == NULL)
+        return scontrol_refuse(argv[0], entity->why);
     return entity->run(scontrol, argc - 1, argv + 1);
 }

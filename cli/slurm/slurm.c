@@ -84,6 +84,7 @@ static const struct {
     { "WRONG_STATE", "is not running", "Job/step already completing or completed" },
     { "WRONG_STATE", "has started", "Job is no longer pending execution" },
     { "NOT_PERMITTED", "", "Access/permission denied" },
+    { "INVALID", "nodes", "Node count specification invalid" },
     { "INVALID", "array", "Invalid job array specification" },
     { "INVALID", "constraint", "Invalid feature specification" },
     { "INVALID", "depend", "Job dependency problem" },
