@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
-enum { FAKE_MAX = 512 };
+enum { FAKE_MAX = 8192 };
 
 struct fake_order {
     int64_t seq, job; /* job 0: Settings */
