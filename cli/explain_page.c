@@ -434,6 +434,19 @@ static void say_asked(struct page *page)
             plural(number(asks, "cores_per_task")), more);
 }
 
+static void say_named(struct page *page)
+{
+    struct dk_json asks, names;
+    char list[256];
+
+    if (!member(page->whole, "asks", &asks))
+        return;
+    if (member(asks, "nodes_wanted", &names))
+        say(page, "asks for", "%s among its nodes", hosts(names, false, list, sizeof(list)));
+    if (member(asks, "nodes_excluded", &names))
+        say(page, "asks for", "not %s", hosts(names, false, list, sizeof(list)));
+}
+
 static void say_waiting(struct page *page)
 {
     struct dk_json holds, array;
@@ -450,6 +463,7 @@ static void say_waiting(struct page *page)
     say_jobs(page, "waits for", "waits_for_ends", true);
     say_jobs(page, "before it", "ahead", false);
     say_asked(page);
+    say_named(page);
     say_nodes(page, page->whole);
 }
 

@@ -15,6 +15,25 @@
 
 /* --- parts --- */
 
+static void write_named(struct dk_writer *writer, const char *name, struct dk_text named, char sign)
+{
+    bool is_any = false;
+
+    for (uint32_t at = 0, end; at < named.size; at = end + 1) {
+        end = at;
+        while (end < named.size && named.data[end] != '\n')
+            end++;
+        if (named.data[at] != sign)
+            continue;
+        if (!is_any)
+            dk_write_open(writer, name, '[');
+        is_any = true;
+        dk_write_text(writer, NULL, (struct dk_text){ named.data + at + 1, end - at - 1 });
+    }
+    if (is_any)
+        dk_write_close(writer, ']');
+}
+
 static void write_asked(struct dk_writer *writer, const struct dk_explanation *why)
 {
     dk_write_open(writer, "asks", '{');
@@ -31,6 +50,8 @@ static void write_asked(struct dk_writer *writer, const struct dk_explanation *w
         dk_write_bool(writer, "exclusive", true);
     if (why->constraint.size > 0)
         dk_write_text(writer, "constraint", why->constraint);
+    write_named(writer, "nodes_wanted", why->named, '+');
+    write_named(writer, "nodes_excluded", why->named, '-');
     dk_write_close(writer, '}');
 }
 

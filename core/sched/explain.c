@@ -34,6 +34,7 @@ static void facts_demand(const struct dk_core *core, const struct dk_demand *dem
     out->gpus_per_task = demand->gpus_per_task;
     out->exclusive = demand->exclusive != 0;
     out->constraint = dk_intern_text(&core->texts, demand->constraint);
+    out->named = dk_intern_text(&core->texts, demand->named);
 }
 
 static void facts_of(const struct dk_core *core, const struct dk_job *job,
@@ -244,6 +245,7 @@ static bool nodes_see(struct dk_core *core, const struct dk_job *job, struct dk_
     const struct dk_domain *domain = dk_job_domain(core, job);
     const uint8_t *pool = dk_pool(core, demand);
     struct dk_room now;
+    bool wanted = true; /* those that it must have: each has room */
 
     dk_nodes_refresh(core);
     dk_room_start(&now, demand);
@@ -270,10 +272,11 @@ static bool nodes_see(struct dk_core *core, const struct dk_job *job, struct dk_
         fit->tasks = fit->fit == DK_FIT_NOW ? dk_tasks_fit(demand, node, fit->cores_free,
                                                            fit->memory_free, fit->gpus_free)
                                             : 0;
+        wanted = wanted && (pool[number] != DK_POOL_WANTED || fit->fit == DK_FIT_NOW);
         out->cores_free += fit->cores_free;
         out->cores_open += core->node_open[number] ? node->cores : 0;
     }
-    return dk_room_enough(&now);
+    return wanted && dk_room_enough(&now);
 }
 
 /* --- the order --- */

@@ -135,6 +135,7 @@ struct dk_explanation {
     struct dk_text name, user, account, partition, constraint;
     uint32_t nodes, tasks, cores_per_task, tasks_per_node, cores_min; /* asked for */
     uint32_t memory_per_node, memory_per_core, gpus_per_node, gpus_per_task;
+    struct dk_text named; /* nodes: a line for each, "+NAME" must have, "-NAME" must not */
     bool exclusive, is_array;
     uint32_t array_waiting, array_live, array_running_max;
     enum dk_backfill backfill;

@@ -239,6 +239,26 @@ static void a_job_over_a_limit_hears_which_how_much_and_by_whom(void **state)
     SAYS_OF("\"forecast\":{\"result\":\"starts\",\"start\":%lld", SMALL_EPOCH + 60 * SMALL_SECOND);
 }
 
+static void a_job_that_needs_a_busy_node_by_name_hears_that_there_is_no_room(void **state)
+{
+    struct dk_text names[2] = { dk_text_of("n1"), dk_text_of("n2") };
+    struct dk_job_spec spec = small_spec(1, 60);
+    int64_t job;
+
+    (void)state;
+    (void)submit(4, 100); /* all of n1 */
+    (void)small_step(&small, 0);
+    spec.nodes_wanted = &names[0];
+    spec.nodes_wanted_count = 1;
+    job = small_submit(&small, &spec);
+    (void)small_step(&small, 1);
+    explain(job);
+    says("\"nodes_wanted\":[\"n1\"]");
+    says("\"kind\":\"resources\"");
+    says("\"fits_now\":false");
+    SAYS_OF("\"forecast\":{\"result\":\"starts\",\"start\":%lld", SMALL_EPOCH + 100 * SMALL_SECOND);
+}
+
 static void tasks_of_an_array_are_explained_each(void **state)
 {
     struct dk_index_range range = { 1, 9, 1 };
@@ -381,6 +401,7 @@ int main(int argc, char **argv)
         CASE(at_a_seq_in_the_past_the_job_waits_as_it_did_then),
         CASE(a_held_job_hears_by_whom_and_a_dependent_one_on_what),
         CASE(a_job_over_a_limit_hears_which_how_much_and_by_whom),
+        CASE(a_job_that_needs_a_busy_node_by_name_hears_that_there_is_no_room),
         CASE(tasks_of_an_array_are_explained_each),
         CASE(priorities_come_as_rows_in_either_format),
         CASE(a_test_says_when_and_where_and_submits_nothing),
