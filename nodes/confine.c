@@ -28,6 +28,13 @@ const char *dk_confine_name(enum dk_confine_level level)
 
 /* --- files --- */
 
+static bool join(char out[DK_CONFINE_PATH + 64], const char *folder, const char *name)
+{
+    int size = snprintf(out, DK_CONFINE_PATH + 64, "%s/%s", folder, name);
+
+    return size > 0 && size < DK_CONFINE_PATH + 64;
+}
+
 static bool write_text(const char *folder, const char *name, const char *text)
 {
     char path[DK_CONFINE_PATH + 64];
@@ -35,7 +42,8 @@ static bool write_text(const char *folder, const char *name, const char *text)
     bool done;
     int fd;
 
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    if (!join(path, folder, name))
+        return false;
     fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
@@ -51,7 +59,8 @@ static bool read_text(const char *folder, const char *name, char *text, size_t s
     ssize_t got;
     int fd;
 
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    if (!join(path, folder, name))
+        return false;
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;

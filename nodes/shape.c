@@ -77,7 +77,7 @@ static bool is_xml(const char *topology)
 
 static enum dk_status load(hwloc_topology_t *out, const char *wanted, struct dk_err *err)
 {
-    hwloc_topology_t tree;
+    hwloc_topology_t tree = NULL;
     enum dk_status status = DK_OK;
 
     /* Plug-ins for OpenCL and GL load vendors' libraries, which take long and may fail. */
@@ -203,7 +203,7 @@ static void describe(struct dk_node_shape *shape, hwloc_topology_t tree)
 enum dk_status dk_node_shape_find(struct dk_node_shape *shape,
                                   const struct dk_shape_options *options, struct dk_err *err)
 {
-    hwloc_topology_t tree;
+    hwloc_topology_t tree = NULL;
     enum dk_status status;
 
     memset(shape, 0, sizeof(*shape));
