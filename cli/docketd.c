@@ -6,24 +6,17 @@
 #define _GNU_SOURCE
 #include "cli/docketd.h"
 
-#include "base/check.h"
 #include "controller/controller.h"
 #include "net/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
-
-#ifndef DOCKET_VERSION
-#define DOCKET_VERSION "unknown"
-#endif
 
 struct controller_values {
     const char *dir;
@@ -38,7 +31,7 @@ const struct cli_option docketd_controller_options[] = {
       .help = "the cluster's folder; else DOCKET_DIR, else the default place" },
     { .name = "--log-format",
       .kind = CLI_CHOICE,
-      .argument = DOCKETD_LOG_FORMATS,
+      .argument = DAEMON_LOG_FORMATS,
       .offset = offsetof(struct controller_values, log_format),
       .fallback = "text",
       .help = "how remarks are written to the standard error" },
@@ -84,21 +77,6 @@ static int docketd_help(const struct cli_command *command, int argc, char **argv
     return status == CLI_GO_ON ? CLI_EXIT_OK : status;
 }
 
-/* A descriptor that becomes readable by SIGTERM or SIGINT. */
-static int stop_signals(void)
-{
-    sigset_t set;
-    int fd;
-
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGINT);
-    DK_CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
-    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    DK_CHECK(fd >= 0);
-    return fd;
-}
-
 int docketd_controller(const struct cli_command *command, int argc, char **argv)
 {
     struct controller_values values;
@@ -115,14 +93,11 @@ int docketd_controller(const struct cli_command *command, int argc, char **argv)
     if (status == DK_OK)
         status = dk_place_make(&place, &err);
     options.place = &place;
-    options.stop_fd = stop_signals();
+    options.stop_fd = daemon_stop_fd();
     if (status == DK_OK)
         status = dk_controller_run(&options, &err);
     (void)close(options.stop_fd);
-    if (status == DK_OK)
-        return CLI_EXIT_OK;
-    dk_journal(DK_JOURNAL_ERROR, "%s", err.text);
-    return dk_status_exit(status);
+    return daemon_exit(status, &err);
 }
 
 enum dk_status docketd_lock(const struct dk_place *place, int *fd, int *pid, struct dk_err *err)
@@ -159,18 +134,9 @@ static int run_part(const char *part, char **argv)
     return CLI_EXIT_WORLD;
 }
 
-static void stop_on_bug(const char *condition, const char *file, int line)
-{
-    dk_journal(DK_JOURNAL_ERROR, "internal error: %s does not hold (%s:%d); please report it",
-               condition, file, line);
-    _Exit(CLI_EXIT_BUG);
-}
-
 int main(int argc, char **argv)
 {
-    cli_program = "docketd";
-    dk_check_set_hook(stop_on_bug);
-    (void)signal(SIGPIPE, SIG_IGN);
+    daemon_begin();
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_commands(argc < 2 ? stderr : stdout);
         return cli_finish(argc < 2 ? CLI_EXIT_USAGE : CLI_EXIT_OK);

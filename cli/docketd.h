@@ -11,7 +11,7 @@
 #ifndef DK_CLI_DOCKETD_H
 #define DK_CLI_DOCKETD_H
 
-#include "cli/command.h"
+#include "cli/daemon.h"
 #include "net/place.h"
 
 int docketd_up(const struct cli_command *command, int argc, char **argv);
@@ -21,8 +21,6 @@ int docketd_controller(const struct cli_command *command, int argc, char **argv)
 extern const struct cli_option docketd_up_options[];
 extern const struct cli_option docketd_down_options[];
 extern const struct cli_option docketd_controller_options[];
-
-#define DOCKETD_LOG_FORMATS "text|json"
 
 /* DIR/run/docketd.pid, made if need be. *fd is open and, where *pid is 0, locked by us; else *pid
  * is the supervisor that lives there. */

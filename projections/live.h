@@ -24,6 +24,7 @@ struct dk_live_hooks {
     /* A job's last run ended, or array tasks that had not started were cancelled (history.h). */
     void (*ended)(void *context, const struct dk_job_row *row);
     void (*requeued)(void *context, const struct dk_job_row *row);
+    void (*started)(void *context, int64_t wait_us); /* a run, after it had been eligible so long */
     /* There is something new for this node; between begin and end, at least once. */
     void (*ordered)(void *context, uint32_t node);
     void *context;

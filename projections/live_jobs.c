@@ -389,6 +389,8 @@ static void placed(struct dk_live *live, struct dk_live_job *job, const struct d
     if (job->eligible == 0)
         job->eligible = job->start; /* what it waited for was over by then; nobody says when */
     job->seq = event->meta.seq;
+    if (live->hooks.started != NULL)
+        live->hooks.started(live->hooks.context, job->start - job->eligible);
     state_set(live, job, DK_ROW_RUNNING);
     dk_live_run_count(live, job, dk_live_spec_of(job, &live->scratch), 1);
     dk_orders_run(live, job, &event->meta);

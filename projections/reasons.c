@@ -6,7 +6,6 @@
 #include "net/journal.h"
 
 #include <pthread.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -33,7 +32,6 @@ struct dk_reasons {
     int64_t seq_views, seq_followed;
     bool stop;
     pthread_t thread;
-    char name[128];
 };
 
 static int64_t now_us(void)
@@ -154,20 +152,6 @@ void dk_reasons_note(struct dk_reasons *reasons, int64_t seq)
     DK_CHECK(pthread_mutex_unlock(&reasons->note_lock) == 0);
 }
 
-/* Under the follower's lock: one name at a time is enough. */
-static const char *user_name(void *context, int32_t uid)
-{
-    struct dk_reasons *reasons = context;
-    struct passwd entry, *found = NULL;
-    char buffer[4096];
-
-    if (getpwuid_r((uid_t)uid, &entry, buffer, sizeof(buffer), &found) != 0 || found == NULL ||
-        strlen(found->pw_name) >= sizeof(reasons->name))
-        return NULL;
-    memcpy(reasons->name, found->pw_name, strlen(found->pw_name) + 1);
-    return reasons->name;
-}
-
 enum dk_status dk_reasons_lock(struct dk_reasons *reasons, int64_t seq,
                                struct dk_explain_source *source, struct dk_err *err)
 {
@@ -188,8 +172,6 @@ enum dk_status dk_reasons_lock(struct dk_reasons *reasons, int64_t seq,
         .now = now_us() > time ? now_us() : time,
         .log_uri = reasons->place.log_uri,
         .log_dir = reasons->place.log_dir,
-        .user_name = user_name,
-        .context = reasons,
     };
     return DK_OK;
 }

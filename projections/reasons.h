@@ -1,9 +1,9 @@
 /* reasons.h - what only the core knows of waiting jobs, from a follower beside the views
  *
- * One follower folds the same log, one question at a time under one lock. It is brought up to date when
- * somebody asks, and by a thread of its own before it falls far behind; that thread saves the
- * snapshots of the core too, so that the controller never stops for them. Reasons and priorities of all
- * that waits are worked out once for a seq and shared by who asks then.
+ * One follower folds the same log, one question at a time under one lock. It is brought up to date
+ * when somebody asks, and by a thread of its own before it falls far behind; that thread saves the
+ * snapshots of the core too, so that the controller never stops for them. Reasons and priorities of
+ * all that waits are worked out once for a seq and shared by who asks then.
  */
 #ifndef DK_PROJECTIONS_REASONS_H
 #define DK_PROJECTIONS_REASONS_H

@@ -71,6 +71,8 @@ int dk_status_exit(enum dk_status status)
     switch (status) {
     case DK_OK:
         return 0;
+    case DK_NOT_PERMITTED:
+        return 1;
     case DK_INVALID:
     case DK_TOO_LARGE:
     case DK_NOT_FOUND:

@@ -28,7 +28,8 @@
     X(BUSY, "in use by another", true)                                                             \
     X(FULL, "no space left", true)                                                                 \
     X(IO, "input or output failed", false)                                                         \
-    X(UNSUPPORTED, "not supported here", false)
+    X(UNSUPPORTED, "not supported here", false)                                                    \
+    X(NOT_PERMITTED, "not permitted", false)
 
 enum dk_status {
 #define X(name, text, retry) DK_##name,
