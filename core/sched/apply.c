@@ -456,6 +456,11 @@ static void wait_set(struct dk_core *core, int64_t id, uint8_t set, uint8_t clea
     dk_digest_job(core, job);
 }
 
+static void job_held(struct dk_core *core, const struct dk_job_held *event)
+{
+    wait_set(core, event->job, event->by_admin ? DK_WAIT_HELD_ADMIN : DK_WAIT_HELD_USER, 0);
+}
+
 static void demand_change(struct dk_core *core, struct dk_job *job,
                           const struct dk_job_change *change)
 {
@@ -582,6 +587,12 @@ static void partition_configured(struct dk_core *core, const struct dk_partition
     }
 }
 
+static void policy_configured(struct dk_core *core, const struct dk_policy_spec *spec)
+{
+    core->policy = *spec;
+    dk_queues_rebuild(core);
+}
+
 /* A node lost is a decision after which no pass was made: what was due stays due. */
 static void node_condition_set(struct dk_core *core, const struct dk_node_condition_set *event)
 {
@@ -640,6 +651,29 @@ bool dk_event_is_decision(const struct dk_event *event)
             event->type == DK_EVENT_JOB_REQUEUED || event->type == DK_EVENT_NODE_CONDITION_SET);
 }
 
+/* What is not about a job; the switch below says which these are. */
+static void site_event(struct dk_core *core, const struct dk_event *event)
+{
+    if (event->type == DK_EVENT_NODES_BEAT)
+        nodes_beat(core, &event->nodes_beat);
+    else if (event->type == DK_EVENT_NODE_REGISTERED)
+        node_registered(core, &event->node_registered);
+    else if (event->type == DK_EVENT_NODE_CONDITION_SET)
+        node_condition_set(core, &event->node_condition_set);
+    else if (event->type == DK_EVENT_PARTITION_CONFIGURED)
+        partition_configured(core, &event->partition_configured.spec);
+    else if (event->type == DK_EVENT_PARTITION_REMOVED)
+        dk_partition_remove(core, event->partition_removed.name);
+    else if (event->type == DK_EVENT_POLICY_CONFIGURED)
+        policy_configured(core, &event->policy_configured.spec);
+    else if (event->type == DK_EVENT_CONFIGURATION_APPLIED)
+        dk_config_apply(core, &event->configuration_applied.config, event->meta.seq);
+    else if (event->type == DK_EVENT_CONTROLLER_STARTED)
+        dk_silence_fresh(core);
+    else if (event->type == DK_EVENT_LOGIC_ACTIVATED)
+        core->logic = event->logic_activated.number;
+}
+
 void dk_core_apply(struct dk_core *core, const struct dk_event *event)
 {
     const struct dk_meta *meta = &event->meta;
@@ -667,8 +701,7 @@ void dk_core_apply(struct dk_core *core, const struct dk_event *event)
         job_updated(core, &event->job_updated);
         break;
     case DK_EVENT_JOB_HELD:
-        wait_set(core, event->job_held.job,
-                 event->job_held.by_admin ? DK_WAIT_HELD_ADMIN : DK_WAIT_HELD_USER, 0);
+        job_held(core, &event->job_held);
         break;
     case DK_EVENT_JOB_RELEASED:
         wait_set(core, event->job_released.job, 0, DK_WAIT_HELD_ADMIN | DK_WAIT_HELD_USER);
@@ -683,32 +716,15 @@ void dk_core_apply(struct dk_core *core, const struct dk_event *event)
         array_tasks_cancelled(core, &event->array_tasks_cancelled);
         break;
     case DK_EVENT_NODE_REGISTERED:
-        node_registered(core, &event->node_registered);
-        break;
     case DK_EVENT_NODE_CONDITION_SET:
-        node_condition_set(core, &event->node_condition_set);
-        break;
     case DK_EVENT_NODES_BEAT:
-        nodes_beat(core, &event->nodes_beat);
-        break;
     case DK_EVENT_PARTITION_CONFIGURED:
-        partition_configured(core, &event->partition_configured.spec);
-        break;
     case DK_EVENT_PARTITION_REMOVED:
-        dk_partition_remove(core, event->partition_removed.name);
-        break;
     case DK_EVENT_POLICY_CONFIGURED:
-        core->policy = event->policy_configured.spec;
-        dk_queues_rebuild(core);
-        break;
     case DK_EVENT_CONFIGURATION_APPLIED:
-        dk_config_apply(core, &event->configuration_applied.config, meta->seq);
-        break;
     case DK_EVENT_CONTROLLER_STARTED:
-        dk_silence_fresh(core);
-        break;
     case DK_EVENT_LOGIC_ACTIVATED:
-        core->logic = event->logic_activated.number;
+        site_event(core, event);
         break;
     case DK_EVENT_BATCH_CLOSED:
         batch_closed(core, &event->batch_closed);

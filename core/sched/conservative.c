@@ -96,6 +96,8 @@ static bool below_stairs(const struct stairs *stairs, uint32_t cores, int64_t sp
 {
     uint32_t first = 0, limit = stairs->count;
 
+    if (limit == 0)
+        return false;
     while (limit - first > 1) {
         uint32_t middle = first + (limit - first) / 2;
 

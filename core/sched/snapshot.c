@@ -407,7 +407,7 @@ static void io_array(struct io *io, struct dk_job *job)
     int64_t last = -1, waiting = 0;
 
     io_bool(io, &has);
-    if (!has)
+    if (!has || (writing(io) && job->array == NULL))
         return;
     if (!writing(io)) {
         job->array = dk_alloc_new(io->core->alloc, sizeof(*job->array));

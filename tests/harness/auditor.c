@@ -294,6 +294,14 @@ static void job_updated(struct auditor *auditor, const struct dk_job_updated *ev
         text_set(job->account, change->account);
 }
 
+static void job_held(struct auditor *auditor, int64_t id, bool held)
+{
+    struct audit_job *job = auditor_job(auditor, id);
+
+    if (job != NULL)
+        job->held = held;
+}
+
 /* A reservation moves to earlier times only; in worlds where nothing breaks it. */
 static void jobs_planned(struct auditor *auditor, const struct dk_jobs_planned *event)
 {
@@ -391,6 +399,14 @@ static void partition_configured(struct auditor *auditor, const struct dk_partit
         text_set(partition->nodes[partition->node_count++], spec->nodes[i]);
 }
 
+static void configuration_applied(struct auditor *auditor, const struct dk_cluster_config *config)
+{
+    for (uint32_t i = 0; i < config->partitions_count; i++)
+        partition_configured(auditor, &config->partitions[i]);
+    auditor_configured(auditor, config);
+    auditor->beat_timeout = config->policy.beat_timeout_us;
+}
+
 /* --- in order --- */
 
 static void batch_closed(struct auditor *auditor, const struct dk_batch_closed *event)
@@ -406,7 +422,6 @@ static void batch_closed(struct auditor *auditor, const struct dk_batch_closed *
 
 static void event_take(struct auditor *auditor, const struct dk_event *event)
 {
-    struct audit_job *job;
     switch (event->type) { /* NOLINT: the default is meant */
     case DK_EVENT_JOB_SUBMITTED:
         job_submitted(auditor, event);
@@ -416,9 +431,7 @@ static void event_take(struct auditor *auditor, const struct dk_event *event)
         break;
     case DK_EVENT_JOB_HELD:
     case DK_EVENT_JOB_RELEASED:
-        job = auditor_job(auditor, event->job_held.job);
-        if (job != NULL)
-            job->held = event->type == DK_EVENT_JOB_HELD;
+        job_held(auditor, event->job_held.job, event->type == DK_EVENT_JOB_HELD);
         break;
     case DK_EVENT_JOB_PLACED:
         job_placed(auditor, &event->job_placed);
@@ -445,10 +458,7 @@ static void event_take(struct auditor *auditor, const struct dk_event *event)
         partition_configured(auditor, &event->partition_configured.spec);
         break;
     case DK_EVENT_CONFIGURATION_APPLIED:
-        for (uint32_t i = 0; i < event->configuration_applied.config.partitions_count; i++)
-            partition_configured(auditor, &event->configuration_applied.config.partitions[i]);
-        auditor_configured(auditor, &event->configuration_applied.config);
-        auditor->beat_timeout = event->configuration_applied.config.policy.beat_timeout_us;
+        configuration_applied(auditor, &event->configuration_applied.config);
         break;
     case DK_EVENT_POLICY_CONFIGURED:
         auditor->beat_timeout = event->policy_configured.spec.beat_timeout_us;

@@ -138,9 +138,9 @@ int main(int count, char **words)
         } else if (strcmp(words[i], "--worlds") == 0) {
             world_count = strtoull(words[i + 1], NULL, 10);
         } else if (strcmp(words[i], "--policy") == 0) {
-            policy_only = atoi(words[i + 1]);
+            policy_only = (int)strtol(words[i + 1], NULL, 10);
         } else if (strcmp(words[i], "--backfill") == 0) {
-            backfill_only = atoi(words[i + 1]);
+            backfill_only = (int)strtol(words[i + 1], NULL, 10);
         } else if (strcmp(words[i], "--print") == 0) {
             print = true;
         }
