@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { REFUSALS_SAID = 20 };
+
 static void remark(const char *why, int seconds)
 {
     (void)fflush(stdout);
@@ -148,6 +150,23 @@ static void print_outcomes(const struct dk_session *session, const struct dk_out
     (void)printf("]}\n");
 }
 
+/* The first ones; a thousand lines that say the same help nobody. */
+static void say_refusals(const struct cli_client *client, const struct dk_outcome *outcomes,
+                         uint32_t count, const char *const *names)
+{
+    uint32_t said = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (outcomes[i].kind != DK_OUTCOME_REJECTED || said++ >= REFUSALS_SAID)
+            continue;
+        (void)fprintf(stderr, "%s %s: %s: %s\n", cli_program, client->command->name, names[i],
+                      outcomes[i].detail[0] != '\0' ? outcomes[i].detail : outcomes[i].reason);
+    }
+    if (said > REFUSALS_SAID)
+        (void)fprintf(stderr, "%s %s: and %u more were refused; --json prints them all\n",
+                      cli_program, client->command->name, said - REFUSALS_SAID);
+}
+
 int cli_client_send(struct cli_client *client, struct dk_request *requests, uint32_t count,
                     const char *const *names, uint32_t *accepted)
 {
@@ -161,21 +180,17 @@ int cli_client_send(struct cli_client *client, struct dk_request *requests, uint
         return CLI_EXIT_OK;
     outcomes = dk_alloc_new(&dk_heap, size);
     if (dk_send(&client->session, requests, count, outcomes, 0, &err) != DK_OK) {
-        exit = cli_fail(&err);
-        count = 0;
-    } else if (client->common->json) {
-        print_outcomes(&client->session, outcomes, count, names);
+        dk_alloc_free(&dk_heap, outcomes, size);
+        return cli_fail(&err);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (outcomes[i].kind != DK_OUTCOME_REJECTED) {
-            (*accepted)++;
-            continue;
-        }
+    for (uint32_t i = 0; i < count; i++)
+        *accepted += outcomes[i].kind != DK_OUTCOME_REJECTED;
+    if (*accepted < count)
         exit = CLI_EXIT_REFUSED;
-        if (!client->common->json)
-            (void)fprintf(stderr, "%s %s: %s: %s\n", cli_program, client->command->name, names[i],
-                          outcomes[i].detail[0] != '\0' ? outcomes[i].detail : outcomes[i].reason);
-    }
+    if (client->common->json)
+        print_outcomes(&client->session, outcomes, count, names);
+    else
+        say_refusals(client, outcomes, count, names);
     dk_alloc_free(&dk_heap, outcomes, size);
     return exit;
 }

@@ -206,7 +206,7 @@ static int send(struct cli_client *client, const struct config_options *options,
 int cli_config_apply(const struct cli_command *command, int argc, char **argv)
 {
     struct config_options options = { 0 };
-    struct dk_cluster_config before, after;
+    struct dk_cluster_config before, after = { 0 };
     struct cli_client client;
     struct dk_arena arena;
     int64_t replaces = 0;

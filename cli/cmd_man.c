@@ -145,10 +145,11 @@ static void man_of_command(FILE *file, const struct cli_command *command)
     (void)fputs(".SH SEE ALSO\n.BR docket (1)\n", file);
 }
 
-static void man_of_docket(FILE *file)
+static void man_of_docket(FILE *file, const struct cli_command *none)
 {
     char name[64];
 
+    (void)none;
     roff_title(file, "docket");
     (void)fprintf(file, "docket \\- ");
     roff_line(file, docket_suite.headline);
@@ -170,32 +171,38 @@ static void man_of_docket(FILE *file)
     roff_statuses(file);
 }
 
-/* One page into DIR/NAME.1; `command` NULL: docket's own. */
-static int write_page(const char *dir, const struct cli_command *command)
+/* One page into DIR/NAME.1. */
+static int write_page(const char *dir, const char *name, const struct cli_command *command,
+                      void (*write)(FILE *file, const struct cli_command *command))
 {
-    char name[64] = "docket", path[4096];
+    char path[4096];
     struct dk_err err;
     FILE *file;
     bool is_bad;
 
-    if (command != NULL)
-        page_name(command, name, sizeof(name));
     (void)snprintf(path, sizeof(path), "%s/%s.1", dir, name);
     file = fopen(path, "w");
-    if (file == NULL) {
-        (void)dk_fail(&err, DK_IO, "'%s' can't be written: %s", path, strerror(errno));
-        return cli_fail(&err);
+    if (file != NULL) {
+        write(file, command);
+        is_bad = ferror(file) != 0;
+        is_bad = fclose(file) != 0 || is_bad;
+        if (!is_bad)
+            return CLI_EXIT_OK;
     }
-    if (command != NULL)
-        man_of_command(file, command);
-    else
-        man_of_docket(file);
-    is_bad = ferror(file) != 0;
-    if (fclose(file) != 0 || is_bad) {
-        (void)dk_fail(&err, DK_IO, "'%s' can't be written: %s", path, strerror(errno));
-        return cli_fail(&err);
+    (void)dk_fail(&err, DK_IO, "'%s' can't be written: %s", path, strerror(errno));
+    return cli_fail(&err);
+}
+
+static int write_pages(const char *dir)
+{
+    int exit = write_page(dir, "docket", NULL, man_of_docket);
+    char name[64];
+
+    for (size_t i = 0; i < docket_suite.count && exit == CLI_EXIT_OK; i++) {
+        page_name(&docket_suite.commands[i], name, sizeof(name));
+        exit = write_page(dir, name, &docket_suite.commands[i], man_of_command);
     }
-    return CLI_EXIT_OK;
+    return exit;
 }
 
 int cli_man(const struct cli_command *command, int argc, char **argv)
@@ -206,14 +213,10 @@ int cli_man(const struct cli_command *command, int argc, char **argv)
 
     if (exit != CLI_GO_ON)
         return exit;
-    if (options.output != NULL) {
-        exit = write_page(options.output, NULL);
-        for (size_t i = 0; i < docket_suite.count && exit == CLI_EXIT_OK; i++)
-            exit = write_page(options.output, &docket_suite.commands[i]);
-        return exit;
-    }
+    if (options.output != NULL)
+        return write_pages(options.output);
     if (operands == 0) {
-        man_of_docket(stdout);
+        man_of_docket(stdout, NULL);
         return CLI_EXIT_OK;
     }
     topic = cli_suite_find(&docket_suite, operands, argv, &words);

@@ -42,11 +42,9 @@ while IFS= read -r command; do
     done
     grep -q "^.B $command\$" "$work/docket.1" || complain "docket.1 does not list $command"
 done <<<"$commands"
-if command -v man >/dev/null; then
-    for page in "$work"/*.1; do
-        warnings=$(man --warnings=all -E UTF-8 -l "$page" 2>&1 >/dev/null)
-        [ -z "$warnings" ] || complain "$(basename "$page"): $warnings"
-    done
+if command -v groff >/dev/null; then
+    warnings=$(groff -man -ww -z -Tutf8 "$work"/*.1 2>&1)
+    [ -z "$warnings" ] || complain "groff: $warnings"
 fi
 
 # What bash offers, asked as bash asks.

@@ -101,6 +101,7 @@ static void words_and_numbers_are_scalars_too(void **state)
 static void nonsense_is_bad_and_ends_every_loop(void **state)
 {
     static const char *const cases[] = {
+        "{\"a\":{\"b\":1",
         "",
         "{",
         "{\"a\"",
