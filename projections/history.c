@@ -108,13 +108,13 @@ static void kept_drop(struct dk_history_kept *kept)
     free(kept);
 }
 
-/* | seq | longest life | */
+/* | seq | longest life | rows | */
 static enum dk_status meta_read(struct dk_history *history, struct dk_store *store,
                                 struct dk_err *err)
 {
     static const uint8_t key[] = { DK_KEY_META };
     const uint8_t *at, *end;
-    uint64_t seq = 0, life = 0;
+    uint64_t seq = 0, life = 0, rows = 0;
     enum dk_status status;
 
     dk_buf_clear(&history->bytes);
@@ -126,21 +126,24 @@ static enum dk_status meta_read(struct dk_history *history, struct dk_store *sto
         end = at + history->bytes.size;
         at = dk_varint_get(at, end, &seq);
         at = at != NULL ? dk_varint_get(at, end, &life) : NULL;
+        at = at != NULL ? dk_varint_get(at, end, &rows) : NULL;
         if (at == NULL || at != end || seq > INT64_MAX || life > INT64_MAX)
             return dk_fail(err, DK_CORRUPT, "history does not say its seq");
     }
     history->seq = history->seq_written = (int64_t)seq;
     history->life_us_max = (int64_t)life;
+    history->rows = rows;
     return DK_OK;
 }
 
 static void meta_put(struct dk_history *history, int64_t seq)
 {
     static const uint8_t key[] = { DK_KEY_META };
-    uint8_t value[2 * DK_VARINT_MAX];
+    uint8_t value[3 * DK_VARINT_MAX];
     uint8_t *at = dk_varint_put(value, (uint64_t)seq);
 
     at = dk_varint_put(at, (uint64_t)history->life_us_max);
+    at = dk_varint_put(at, history->rows);
     dk_store_put(history->kept->store, (struct dk_bytes){ key, 1 },
                  (struct dk_bytes){ value, (uint32_t)(at - value) });
 }
@@ -290,11 +293,11 @@ static void history_run(struct dk_history *history, const struct dk_job_row *row
         return;
     history->dirty = true;
     history->rows_since_rest++;
-    if (row->end > row->submit && row->end - row->submit > history->life_us_max) {
-        (void)pthread_mutex_lock(&history->lock->mutex);
+    (void)pthread_mutex_lock(&history->lock->mutex);
+    history->rows++;
+    if (row->end > row->submit && row->end - row->submit > history->life_us_max)
         history->life_us_max = row->end - row->submit;
-        (void)pthread_mutex_unlock(&history->lock->mutex);
-    }
+    (void)pthread_mutex_unlock(&history->lock->mutex);
     dk_history_put_row(history, row, final);
 }
 
@@ -428,18 +431,20 @@ int64_t dk_history_view_seq(const struct dk_history_view *view)
 void dk_history_stat(struct dk_history *history, struct dk_history_stat *stat)
 {
     struct dk_history_kept *kept;
-    struct dk_store_stat of_store = { 0, 0, 0 };
+    struct dk_store_stat of_store = { 0, 0 };
 
     (void)pthread_mutex_lock(&history->lock->mutex);
     kept = history->kept;
     kept->references++;
+    stat->rows = history->rows;
     (void)pthread_mutex_unlock(&history->lock->mutex);
     if (kept->store != NULL)
         dk_store_stat(kept->store, &of_store);
     (void)pthread_mutex_lock(&history->lock->mutex);
     kept_drop(kept);
     (void)pthread_mutex_unlock(&history->lock->mutex);
-    *stat = (struct dk_history_stat){ of_store.keys, of_store.bytes_disk, of_store.bytes_memory };
+    stat->bytes_disk = of_store.bytes_disk;
+    stat->bytes_memory = of_store.bytes_memory;
 }
 
 /* --- replacing an older version --- */
@@ -480,6 +485,7 @@ enum dk_status dk_history_promote(struct dk_history *history, struct dk_history 
     history->version = building->version;
     history->seq_written = building->seq_written;
     history->life_us_max = building->life_us_max;
+    history->rows = building->rows;
     older->remove = true;
     kept_drop(older);
     (void)pthread_mutex_unlock(&history->lock->mutex);

@@ -79,8 +79,8 @@ enum dk_status dk_history_query(struct dk_history_view *view, const struct dk_jo
                                 dk_history_visit *visit, void *context, struct dk_err *err);
 
 struct dk_history_stat {
-    uint64_t rows;       /* runs kept; an estimate of the store's */
-    uint64_t bytes_disk; /* of all files */
+    uint64_t rows;       /* runs kept */
+    uint64_t bytes_disk; /* of sorted files; the write-ahead log is at most 16 MiB more */
     uint64_t bytes_memory;
 };
 void dk_history_stat(struct dk_history *history, struct dk_history_stat *stat);

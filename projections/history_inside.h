@@ -66,10 +66,11 @@ struct dk_history {
     uint32_t version; /* of what is open */
     uint32_t version_wanted;
     bool building, damaged;
-    struct dk_history_lock *lock; /* over kept, its references, seq and life_us_max */
+    struct dk_history_lock *lock; /* over kept, its references, seq, life_us_max, rows */
     struct dk_history_kept *kept;
     int64_t seq;              /* of the last commit */
     int64_t seq_written;      /* likewise, on disk: commits without rows are not written each */
+    uint64_t rows;            /* runs kept */
     int64_t life_us_max;      /* longest time from submission to end */
     bool dirty;               /* something waits in the store's batch, or in marks */
     uint32_t rows_since_rest; /* written; at the next commit without any, memory is given back */

@@ -283,7 +283,7 @@ static void log_write(const struct dk_metrics *metrics, const struct dk_gauges *
     gauge_seconds(writer, "docket_projector_start_timestamp_seconds", "when the projector started",
                   gauges->started);
     gauge(writer, "docket_history_seq", "seq up to which accounting is kept", gauges->history_seq);
-    gauge(writer, "docket_history_rows", "entries of accounting, about",
+    gauge(writer, "docket_history_rows", "runs that accounting keeps",
           (int64_t)gauges->history_rows);
     gauge(writer, "docket_history_bytes", "size of accounting on disk",
           (int64_t)gauges->history_bytes);

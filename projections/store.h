@@ -68,7 +68,6 @@ struct dk_bytes dk_store_cursor_value(const struct dk_store_cursor *cursor);
 enum dk_status dk_store_cursor_check(const struct dk_store_cursor *cursor, struct dk_err *err);
 
 struct dk_store_stat {
-    uint64_t keys; /* estimate */
     uint64_t bytes_disk, bytes_memory;
 };
 void dk_store_stat(struct dk_store *store, struct dk_store_stat *stat);

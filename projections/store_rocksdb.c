@@ -486,7 +486,6 @@ void dk_store_stat(struct dk_store *store, struct dk_store_stat *stat)
     memset(stat, 0, sizeof(*stat));
     (void)pthread_mutex_lock(&store->mutex); /* it may be opened anew meanwhile */
     if (store->db != NULL) {
-        stat->keys = store_property(store, "rocksdb.estimate-num-keys");
         stat->bytes_disk = store_property(store, "rocksdb.total-sst-files-size");
         stat->bytes_memory = store_property(store, "rocksdb.cur-size-all-mem-tables") +
                              store_property(store, "rocksdb.block-cache-usage") +

@@ -562,6 +562,7 @@ static void test_killed_at_any_moment_each_run_is_kept_and_counted_once(void **s
     struct site site;
     struct dk_history *whole = NULL;
     char other[SCRATCH_MAX], *kept, *expected;
+    struct dk_history_stat stat_of;
     int killed = 0, status = -1;
 
     (void)state;
@@ -591,6 +592,8 @@ static void test_killed_at_any_moment_each_run_is_kept_and_counted_once(void **s
     kept = usage_total(site.history);
     expected = usage_total(whole);
     assert_string_equal(kept, expected);
+    dk_history_stat(site.history, &stat_of);
+    assert_int_equal(stat_of.rows, site.count);
     free(kept);
     free(expected);
     dk_history_close(whole);
