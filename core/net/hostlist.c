@@ -192,6 +192,24 @@ static struct split split_name(const char *name)
     return split;
 }
 
+/* Zeros in front of a number that is written so wide. */
+static size_t zeros(uint64_t number, size_t width)
+{
+    size_t digits = 1;
+
+    while ((number /= 10) > 0)
+        digits++;
+    return width > digits ? width - digits : 0;
+}
+
+/* Can both stand in one range? 9 and 10 can, 010 and 1000; 7 and 07 can't. */
+static bool can_share(const struct split *a, const struct split *b)
+{
+    return a->digits == b->digits || zeros(a->number, a->digits) == zeros(a->number, b->digits) ||
+           zeros(b->number, b->digits) == zeros(b->number, a->digits);
+}
+
+/* As Slurm: by number where a range could hold both, else the narrower first. */
 static int compare_names(const void *a, const void *b)
 {
     const char *left = *(const char *const *)a, *right = *(const char *const *)b;
@@ -201,10 +219,10 @@ static int compare_names(const void *a, const void *b)
 
     if (order == 0 && l.prefix != r.prefix)
         order = l.prefix < r.prefix ? -1 : 1;
+    if (order == 0 && l.digits != r.digits && !can_share(&l, &r))
+        order = l.digits < r.digits ? -1 : 1;
     if (order == 0 && l.number != r.number)
         order = l.number < r.number ? -1 : 1;
-    if (order == 0 && l.digits != r.digits)
-        order = l.digits < r.digits ? -1 : 1;
     return order;
 }
 

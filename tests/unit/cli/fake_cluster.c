@@ -129,6 +129,8 @@ static int64_t job_of(const struct dk_request *request)
         return request->release_job.job;
     case DK_REQUEST_REQUEUE_JOB:
         return request->requeue_job.job;
+    case DK_REQUEST_SIGNAL_JOB:
+        return request->signal_job.job;
     default:
         return 0;
     }

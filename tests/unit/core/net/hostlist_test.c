@@ -90,8 +90,9 @@ static void neighbours_of_one_prefix_share_a_bracket(void **state)
 static void sorting_is_by_number_not_by_letter(void **state)
 {
     (void)state;
-    assert_string_equal(compressed("n2,n10,n1,m,a3,a02", true), "a[02,3],m,n[1-2,10]");
+    assert_string_equal(compressed("n2,n10,n1,m,a3,a02", true), "a[3,02],m,n[1-2,10]");
     assert_string_equal(compressed("n3,n1,n2,n07,n7", true), "n[1-3,7,07]");
+    assert_string_equal(compressed("n9,n10,n011,n12,n13", true), "n[9-10,12-13,011]");
 }
 
 static void what_is_compressed_expands_to_the_same(void **state)
