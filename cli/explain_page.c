@@ -322,7 +322,11 @@ static void say_forecast(struct page *page)
     if (!member(page->whole, "forecast", &forecast))
         return;
     if (!is(forecast, "result", "starts")) {
-        say(page, "starts", "not known: %s", text(forecast, "why", why));
+        if (number(forecast, "not_before") != 0)
+            say(page, "starts", "not before %s; %s",
+                when(page, number(forecast, "not_before"), time), text(forecast, "why", why));
+        else
+            say(page, "starts", "not known: %s", text(forecast, "why", why));
         return;
     }
     if (member(forecast, "nodes", &nodes))

@@ -8,10 +8,9 @@
 
 #include <stdlib.h>
 
-/* For one job somebody waits for the answer; for a list it may take longer. A pass over 50,000 that
- * wait examines a few hundred as a rule. */
-static const struct dk_forward_bounds one_bounds = { 20000, 2000000 };
-static const struct dk_forward_bounds list_bounds = { 50000, 10000000 };
+/* About a quarter of a second for one job, a second for a list. */
+static const struct dk_forward_bounds one_bounds = { 100000, 25000000 };
+static const struct dk_forward_bounds list_bounds = { 400000, 100000000 };
 
 struct wanted {
     int64_t job;
@@ -58,12 +57,14 @@ static void write_found(struct dk_writer *writer, const struct wanted *wanted, i
     } else {
         dk_write_word(writer, "why",
                       wanted->start != 0 ? "it would wait for a job that has no time limit"
-                      : result->bounded  ? "it does not start within the bound of the run"
+                      : result->bounded  ? "what lies further ahead is not worked out"
                                          : "nothing that is known now would let it start");
+        if (wanted->start == 0 && result->bounded)
+            dk_write_time(writer, "not_before", result->time);
     }
     dk_write_bool(writer, "bounded", result->bounded);
     dk_write_number(writer, "passes", result->passes);
-    dk_write_number(writer, "examined", (int64_t)result->examined);
+    dk_write_number(writer, "work", (int64_t)result->work);
     dk_write_number(writer, "until", result->time);
     dk_write_word(writer, "if",
                   "running jobs end at their limits, nodes stay as they are, nobody submits");

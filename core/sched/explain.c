@@ -490,10 +490,10 @@ void dk_core_schedule_explained(const struct dk_core *core, int64_t now, int64_t
 uint32_t dk_core_nodes_of(const struct dk_core *core, const struct dk_span *spans, uint32_t count,
                           struct dk_arena *arena, struct dk_node_held **nodes)
 {
-    uint32_t held = 0, last = DK_SLOT_NONE, capacity = 0;
+    uint32_t held = 0, last = DK_SLOT_NONE, capacity = 16;
+    struct dk_node_held *items = dk_arena_take(arena, capacity * sizeof(*items));
     int64_t at = 0;
 
-    *nodes = NULL;
     for (uint32_t i = 0; i < count; i++) {
         int64_t limit = at + spans[i].gap + spans[i].count;
 
@@ -503,24 +503,23 @@ uint32_t dk_core_nodes_of(const struct dk_core *core, const struct dk_span *span
             int64_t end = dk_min(limit, (int64_t)node->core_first + node->cores);
 
             if (number != last && held == capacity) {
-                uint32_t grown = capacity == 0 ? 16 : capacity * 2;
-                struct dk_node_held *items = dk_arena_take(arena, grown * sizeof(*items));
+                struct dk_node_held *grown = dk_arena_take(arena, capacity * 2 * sizeof(*items));
 
-                if (held > 0)
-                    memcpy(items, *nodes, held * sizeof(*items));
-                *nodes = items;
-                capacity = grown;
+                memcpy(grown, items, held * sizeof(*items));
+                items = grown;
+                capacity *= 2;
             }
             if (number != last)
-                (*nodes)[held++] =
+                items[held++] =
                     (struct dk_node_held){ dk_intern_text(&core->texts, node->name), 0 };
-            (*nodes)[held - 1].cores += (uint32_t)(end - at);
+            items[held - 1].cores += (uint32_t)(end - at);
             last = number;
             if (end <= at) /* cores of a node's former self: they belong to nobody now */
                 end = limit;
             at = end;
         }
     }
+    *nodes = items;
     return held;
 }
 

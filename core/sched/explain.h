@@ -195,15 +195,17 @@ int64_t dk_core_task_find(const struct dk_core *core, int64_t array_job, int32_t
 
 /* --- forward --- */
 
+/* Work is counted, not timed: a candidate examined, an entry of the queue that a pass walks over or
+ * ranks, each by what it costs, in units of about ten nanoseconds. */
 struct dk_forward_bounds {
     uint32_t passes_max;
-    uint64_t examined_max; /* candidates looked at */
+    uint64_t work_max;
 };
 
 struct dk_forward_result {
     bool bounded; /* stopped by a bound: what was not placed may be placed later */
     uint32_t passes;
-    uint64_t examined;
+    uint64_t work;
     int64_t time; /* reached */
 };
 

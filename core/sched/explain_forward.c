@@ -97,12 +97,32 @@ static bool batch_make(struct forward *forward, int64_t time,
     return more;
 }
 
+/* What a pass will cost by the length of the queues; see dk_forward_bounds. */
+static uint64_t queues_work(const struct dk_core *core)
+{
+    uint64_t work = 1;
+
+    for (uint32_t i = 0; i < core->domain_count; i++) {
+        const struct dk_domain *domain = &core->domains[i];
+        uint64_t count = domain->queue.count + domain->aged.count;
+
+        if (!domain->pass_due)
+            continue;
+        if (dk_order_moves(core))
+            work += count * 16; /* ranked anew */
+        else if (domain->node_by_node || domain->nonfungible > 0 || core->limits.any)
+            work += count;
+        else
+            work += count / DK_BLOCK_ENTRIES; /* block by block */
+    }
+    return work;
+}
+
 void dk_core_forward(struct dk_core *copy, int64_t now, const struct dk_forward_bounds *bounds,
                      bool (*placed)(void *context, const struct dk_event *event), void *context,
                      struct dk_forward_result *result)
 {
     struct forward forward = { .core = copy, .now = now };
-    uint64_t examined = copy->scratch->examined;
     bool more = true;
 
     memset(result, 0, sizeof(*result));
@@ -114,15 +134,16 @@ void dk_core_forward(struct dk_core *copy, int64_t now, const struct dk_forward_
     dk_events_init(&forward.decisions, copy->outer);
     result->time = now;
     while (more) {
+        uint64_t examined = copy->scratch->examined, work = queues_work(copy);
         int64_t next, end = INT64_MAX;
 
-        if (result->passes == bounds->passes_max || result->examined >= bounds->examined_max) {
+        if (result->passes == bounds->passes_max || result->work + work > bounds->work_max) {
             result->bounded = true;
             break;
         }
         more = batch_make(&forward, result->time, placed, context);
         result->passes++;
-        result->examined = copy->scratch->examined - examined;
+        result->work += work + (copy->scratch->examined - examined) * 5;
         (void)end_next(&forward, &end);
         next = dk_min(dk_core_next_deadline(copy), end);
         if (next == INT64_MAX)
