@@ -63,6 +63,7 @@ struct dk_live_node {
     bool lost;
     struct dk_order_entry *orders;
     uint32_t order_count, order_capacity;
+    uint32_t rank; /* among all, by name: n2 before n10 */
 };
 
 struct dk_live_partition {
@@ -105,6 +106,7 @@ struct dk_live {
 
     struct dk_live_node *nodes;
     uint32_t node_count, node_capacity;
+    bool ranks_stale;
     struct dk_table nodes_by_name; /* hash of the name; names of one hash are compared */
     struct dk_range_of_node *core_ranges, *gpu_ranges;
     uint32_t core_range_count, core_range_capacity, gpu_range_count, gpu_range_capacity;
@@ -155,6 +157,7 @@ void dk_live_run_count(struct dk_live *live, const struct dk_live_job *job,
 /* live_nodes.c */
 void dk_live_node_event(struct dk_live *live, const struct dk_event *event);
 void dk_live_nodes_release(struct dk_live *live);
+void dk_live_nodes_rank(struct dk_live *live); /* brings `rank` up to date */
 uint32_t dk_live_node_number(const struct dk_live *live, struct dk_text name); /* DK_SLOT_NONE */
 
 /* live_config.c */

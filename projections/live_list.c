@@ -168,7 +168,7 @@ void dk_live_jobs_open(struct dk_live *live, const struct dk_job_filter *filter,
         }
     }
     DK_CHECK(pthread_rwlock_unlock(&live->lock) == 0);
-    if (filter != NULL && filter->id_count > 0)
+    if (filter != NULL && filter->id_count > 0 && jobs->count > 0)
         sort_unique(jobs);
 }
 

@@ -93,7 +93,52 @@ static struct dk_live_node *node_of(struct dk_live *live, const struct dk_node_r
                       dk_bytes_hash(event->spec.name.data, event->spec.name.size)) == DK_TABLE_NONE)
         dk_table_put(&live->nodes_by_name,
                      dk_bytes_hash(event->spec.name.data, event->spec.name.size), number);
+    live->ranks_stale = true;
     return &live->nodes[live->node_count++];
+}
+
+/* By the text before the number at the end, then by the number, then by the whole: n2 before n10.
+ */
+static int by_name(const void *a, const void *b)
+{
+    struct dk_text left = (*(struct dk_live_node *const *)a)->name;
+    struct dk_text right = (*(struct dk_live_node *const *)b)->name;
+    uint32_t i = left.size, j = right.size, size;
+    int order;
+
+    while (i > 0 && left.data[i - 1] >= '0' && left.data[i - 1] <= '9')
+        i--;
+    while (j > 0 && right.data[j - 1] >= '0' && right.data[j - 1] <= '9')
+        j--;
+    size = i < j ? i : j;
+    order = size > 0 ? memcmp(left.data, right.data, size) : 0;
+    if (order == 0 &&
+        i == j) { /* of one prefix: the shorter number is the smaller, without zeros */
+        uint64_t one = strtoull(left.data + i, NULL, 10),
+                 other = strtoull(right.data + j, NULL, 10);
+
+        order = (one > other) - (one < other);
+        if (order == 0)
+            order = (left.size > right.size) - (left.size < right.size);
+    }
+    return order != 0 ? order : (i > j) - (i < j);
+}
+
+void dk_live_nodes_rank(struct dk_live *live)
+{
+    struct dk_live_node **nodes;
+
+    if (!live->ranks_stale)
+        return;
+    nodes = calloc(live->node_count, sizeof(struct dk_live_node *));
+    DK_CHECK(nodes != NULL);
+    for (uint32_t i = 0; i < live->node_count; i++)
+        nodes[i] = &live->nodes[i];
+    qsort(nodes, live->node_count, sizeof(struct dk_live_node *), by_name);
+    for (uint32_t i = 0; i < live->node_count; i++)
+        nodes[i]->rank = i;
+    free(nodes);
+    live->ranks_stale = false;
 }
 
 static void registered(struct dk_live *live, const struct dk_event *event)

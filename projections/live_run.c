@@ -9,6 +9,7 @@
 
 struct piece { /* of a span, on one node */
     uint32_t node, count;
+    uint32_t rank; /* the node's */
 };
 
 /* The range that `number` is in: ranges are ascending, for numbers are never given out again. */
@@ -55,7 +56,7 @@ static uint32_t cut(const struct dk_range_of_node *ranges, uint32_t range_count,
                     pieces = more;
                     capacity *= 2;
                 }
-                pieces[count++] = (struct piece){ ranges[at].node, (uint32_t)(upto - next) };
+                pieces[count++] = (struct piece){ ranges[at].node, (uint32_t)(upto - next), 0 };
             }
             next = upto;
         }
@@ -64,19 +65,23 @@ static uint32_t cut(const struct dk_range_of_node *ranges, uint32_t range_count,
     return count;
 }
 
-static int by_node(const void *a, const void *b)
+static int by_rank(const void *a, const void *b)
 {
-    uint32_t left = ((const struct piece *)a)->node, right = ((const struct piece *)b)->node;
+    uint32_t left = ((const struct piece *)a)->rank, right = ((const struct piece *)b)->rank;
 
     return (left > right) - (left < right);
 }
 
-/* A node may be met twice (it was registered anew with more cores): joined. */
-static uint32_t join(struct piece *pieces, uint32_t count)
+/* In the order of names, as people expect a list of nodes; the first runs the script. A node that
+ * is met twice (it was registered anew with more cores) is one. */
+static uint32_t join(const struct dk_live *live, struct piece *pieces, uint32_t count)
 {
     uint32_t kept = 0;
 
-    qsort(pieces, count, sizeof(*pieces), by_node);
+    for (uint32_t i = 0; i < count; i++)
+        pieces[i].rank = live->nodes[pieces[i].node].rank;
+    if (count > 1)
+        qsort(pieces, count, sizeof(*pieces), by_rank);
     for (uint32_t i = 0; i < count; i++) {
         if (kept > 0 && pieces[kept - 1].node == pieces[i].node)
             pieces[kept - 1].count += pieces[i].count;
@@ -147,8 +152,9 @@ struct dk_live_run *dk_live_run_make(struct dk_live *live, const struct dk_job_p
     struct dk_buf list;
     char *text;
 
-    count = join(cores, count);
-    gpu_count = join(gpus, gpu_count);
+    dk_live_nodes_rank(live);
+    count = join(live, cores, count);
+    gpu_count = join(live, gpus, gpu_count);
     dk_buf_init(&list, &dk_heap, 64 << 20);
     name_list(live, cores, count, &list);
     run = allocate(placed, count, list.size, &text);
@@ -165,7 +171,7 @@ struct dk_live_run *dk_live_run_make(struct dk_live *live, const struct dk_job_p
     for (uint32_t i = 0, at = 0; i < count; i++) {
         const struct dk_live_node *node = &live->nodes[cores[i].node];
 
-        while (at < gpu_count && gpus[at].node < cores[i].node)
+        while (at < gpu_count && gpus[at].rank < cores[i].rank)
             at++;
         run->nodes[i] = node->name;
         run->numbers[i] = cores[i].node;
