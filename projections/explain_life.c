@@ -99,12 +99,15 @@ static int64_t job_of(const struct dk_event *event)
     }
 }
 
+/* A decoded event points into its bytes, and those of a batch are gone with the next one. */
 static void keep(struct reading *reading, const struct dk_log_record *record)
 {
     struct dk_life *life = reading->life;
     struct dk_event *event = dk_arena_take(reading->arena, sizeof(*event));
+    uint8_t *bytes = dk_arena_take(reading->arena, record->size);
 
-    if (dk_event_decode(record->data, record->size, reading->arena, event, NULL) != DK_OK)
+    memcpy(bytes, record->data, record->size);
+    if (dk_event_decode(bytes, record->size, reading->arena, event, NULL) != DK_OK)
         return;
     if (life->count == life->capacity) {
         uint32_t capacity = life->capacity == 0 ? 16 : life->capacity * 2;

@@ -152,6 +152,7 @@ int main(int argc, char **argv)
     };
 
     (void)setenv("TZ", "UTC", 1);
+    small_on_disk = true;
     print = argc > 1 && strcmp(argv[1], "--print") == 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

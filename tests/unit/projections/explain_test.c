@@ -408,6 +408,7 @@ int main(int argc, char **argv)
         CASE(starts_of_all_that_wait_are_estimated_together),
     };
 
+    small_on_disk = true;
     print = argc > 1 && strcmp(argv[1], "--print") == 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

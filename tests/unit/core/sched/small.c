@@ -3,8 +3,13 @@
 
 #include "base/check.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+bool small_on_disk;
 
 static const char *const names[] = { "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8" };
 
@@ -68,7 +73,13 @@ void small_create(struct small *small, uint32_t nodes, int32_t cores, enum dk_po
 
     memset(small, 0, sizeof(*small));
     (void)snprintf(small->uri, sizeof(small->uri), "memory:small-%d", ++count);
-    DK_CHECK(dk_log_open(&small->log, small->uri, NULL, &err) == DK_OK);
+    if (small_on_disk) {
+        (void)snprintf(small->folder, sizeof(small->folder), "/tmp/small-XXXXXX");
+        DK_CHECK(mkdtemp(small->folder) != NULL);
+        (void)snprintf(small->uri, sizeof(small->uri), "file:%s", small->folder);
+    }
+    DK_CHECK(dk_log_open(&small->log, small->uri, &(struct dk_log_options){ .deferred = true },
+                         &err) == DK_OK);
     small->now = SMALL_EPOCH;
     small->core = dk_core_create(&dk_heap, &core_options);
     options.log = small->log;
@@ -96,12 +107,31 @@ void small_create(struct small *small, uint32_t nodes, int32_t cores, enum dk_po
     small->uid = 1000;
 }
 
+/* A log's folder has files only, but for one of snapshots, which we do not take. */
+static void folder_remove(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    char path[512];
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        (void)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        (void)unlink(path);
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+    (void)rmdir(folder);
+}
+
 void small_destroy(struct small *small)
 {
     dk_batcher_destroy(small->batcher);
     dk_core_destroy(small->core);
     (void)dk_log_close(small->log, NULL);
-    dk_log_memory_remove(small->uri + strlen("memory:"));
+    if (small->folder[0] == '\0')
+        dk_log_memory_remove(small->uri + strlen("memory:"));
+    else
+        folder_remove(small->folder);
 }
 
 void small_limit(struct small *small, const struct dk_limit_spec *limit)

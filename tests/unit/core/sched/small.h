@@ -10,11 +10,14 @@
 #define SMALL_SECOND INT64_C(1000000)
 #define SMALL_EPOCH INT64_C(1767225600000000)
 
+/* From the next small_create on: a file log in a temporary folder, else one in memory. */
+extern bool small_on_disk;
+
 struct small {
     struct dk_core *core;
     struct dk_batcher *batcher;
     struct dk_log *log;
-    char uri[32];
+    char uri[64], folder[32];
     int64_t now, request_number;
     int32_t uid; /* of who asks; 0 is an operator */
     struct dk_policy_spec policy;
