@@ -2,7 +2,7 @@
  *
  * What needs the node's rights comes first (cgroups, cores), then the process becomes the user,
  * and everything that belongs to the user is opened as the user: folder, files, script. Where that
- * fails, the reason goes into the record and the process ends with 127.
+ * fails, the reason goes into the keeper's record and the process ends with 127.
  */
 #define _GNU_SOURCE
 #include "nodes/keeper.h"
@@ -23,8 +23,7 @@
 struct child {
     const struct dk_task_order *order;
     const struct dk_task_parts *parts;
-    struct dk_task_record *record;
-    int record_fd;
+    struct dk_task_record *record; /* the keeper's */
 };
 
 static _Noreturn void give_up(struct child *child, enum dk_task_fault fault, const char *format,
@@ -39,7 +38,6 @@ static _Noreturn void give_up(struct child *child, enum dk_task_fault fault, con
     (void)vsnprintf(child->record->why, sizeof(child->record->why), format, arguments);
     va_end(arguments);
     child->record->fault = (uint32_t)fault;
-    dk_task_record_write(child->record_fd, child->record, DK_TASK_CHILDS);
     _exit(127);
 }
 
@@ -178,7 +176,7 @@ static _Noreturn void become_hook(struct child *child)
 void dk_task_become(const struct dk_task_order *order, const struct dk_task_parts *parts,
                     bool is_hook, struct dk_task_record *record, int record_fd)
 {
-    struct child child = { order, parts, record, record_fd };
+    struct child child = { order, parts, record };
     int error;
 
     (void)setsid();
@@ -195,6 +193,9 @@ void dk_task_become(const struct dk_task_order *order, const struct dk_task_part
                 strerror(errno));
     open_files(&child);
     set_pid(parts->env);
+    record->stage = DK_TASK_RUNNING;
+    record->task = getpid();
+    dk_task_record_write(record_fd, record);
     (void)execve(parts->args[0], parts->args, parts->env);
     error = errno;
     if (error == ENOEXEC)

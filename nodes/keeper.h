@@ -17,15 +17,11 @@ bool dk_task_parts_of(const struct dk_task_order *order, struct dk_task_parts *p
 /* Runs the job and ends the process. */
 _Noreturn void dk_keeper_run(const struct dk_task_order *order);
 
-/* The child that becomes the script or the hook: never returns. A fault is written behind the
- * keeper's record, in a record of its own, so that neither can overwrite the other. */
+/* The child that becomes the script or the hook: never returns. It shares its parent's memory
+ * (vfork): its number, and a fault, go into `record` and so to the parent. */
 _Noreturn void dk_task_become(const struct dk_task_order *order, const struct dk_task_parts *parts,
                               bool is_hook, struct dk_task_record *record, int record_fd);
 
-enum {
-    DK_TASK_KEEPERS = 0,
-    DK_TASK_CHILDS = sizeof(struct dk_task_record)
-}; /* places in the file */
-void dk_task_record_write(int fd, struct dk_task_record *record, int64_t at);
+void dk_task_record_write(int fd, struct dk_task_record *record);
 
 #endif

@@ -151,6 +151,7 @@ static void begin(struct packing *packing, struct dk_agent *agent, struct dk_dut
     packing->head.umask_bits = (uint32_t)packing->run->spec.launch.umask;
     packing->head.append = packing->run->spec.launch.append;
     packing->head.hook_us = HOOK_US;
+    memcpy(packing->head.boot, agent->boot, sizeof(packing->head.boot));
     dk_buf_init(&packing->out, &dk_heap, DK_TASK_ORDER_MAX);
     add(packing, &packing->head, sizeof(packing->head));
 }
@@ -181,10 +182,8 @@ static enum dk_status make_folder(struct packing *packing, struct dk_err *err)
     if (packing->head.kind != DK_TASK_BATCH)
         return DK_OK;
     (void)snprintf(path, sizeof(path), "%s/script", name);
-    /* Anew: a file of that name may be the rest of a write that failed. */
-    (void)unlinkat(packing->agent->jobs_folder, path, 0);
     fd = openat(packing->agent->jobs_folder, path,
-                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0700);
+                O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0700);
     done = fd >= 0 && write(fd, script->data, script->size) == (ssize_t)script->size;
     if (done && packing->head.switch_user)
         done = fchown(fd, packing->head.uid, packing->head.gid) == 0;
@@ -201,7 +200,7 @@ static void remove_folder(struct dk_agent *agent, const struct dk_duty *duty)
     char path[80], name[64];
 
     dk_duty_name(duty, name);
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+    for (size_t i = 0; i < (duty->epilog_runs ? 3 : 2); i++) {
         (void)snprintf(path, sizeof(path), "%s/%s", name, files[i]);
         (void)unlinkat(agent->jobs_folder, path, 0);
     }

@@ -43,6 +43,7 @@ struct dk_task_order {
     int64_t data_bytes;   /* RLIMIT_DATA; 0: none */
     int64_t hook_us;      /* how long a hook may take */
     uint32_t group_count, cpu_count, proc_count, arg_count, env_count, hook_env_count;
+    char boot[40]; /* of dk_task_boot */
 };
 
 /* Of each order, with the keeper's pidfd (SCM_RIGHTS) unless error is set (an errno). */
