@@ -109,7 +109,7 @@ static void the_default_output_knows_arrays(void **state)
 
 /* --- the environment --- */
 
-static struct dk_user user = { "ada", "/home/ada", "/bin/bash", NULL, 0 };
+static struct dk_user user = { "ada", "/tmp/ada", "/bin/bash", NULL, 0 };
 
 static uint32_t build(const char *sent, size_t size, bool is_hook)
 {
@@ -239,7 +239,7 @@ static void ours_win_and_the_users_other_variables_stay(void **state)
     expect("SLURM_JOB_IDX", "5");
     expect("PATH", "/mine");
     expect("EMPTY", "");
-    expect("HOME", "/home/ada");
+    expect("HOME", "/tmp/ada");
     expect("USER", "ada");
     assert_string_equal((const char *)out.data, "DOCKET_TASK=n1.17.1"); /* the first of all */
 }
