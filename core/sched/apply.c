@@ -187,10 +187,16 @@ static void array_take(struct dk_core *core, const struct dk_job *job, int32_t i
 {
     struct dk_array *array = job->array;
     struct dk_index_range *range;
-    uint32_t i = 0;
+    uint32_t i = 0, limit = array->range_count;
 
-    while (i < array->range_count && array->ranges[i].last < index)
-        i++;
+    while (i < limit) { /* the first that does not end before it */
+        uint32_t middle = i + (limit - i) / 2;
+
+        if (array->ranges[middle].last < index)
+            i = middle + 1;
+        else
+            limit = middle;
+    }
     DK_CHECK(i < array->range_count);
     range = &array->ranges[i];
     DK_CHECK(index >= range->first && (index - range->first) % range->step == 0);

@@ -399,6 +399,19 @@ void dk_node_restore(struct dk_core *core, uint32_t number)
     node_settle(core, number);
 }
 
+/* Does the node say what is known of it? Its agent started again, and that is all. */
+static bool node_as_known(const struct dk_core *core, const struct dk_node *node,
+                          const struct dk_node_spec *spec)
+{
+    if (node->cores != (uint32_t)spec->cores || node->gpus != (uint32_t)spec->gpus ||
+        node->memory != (uint32_t)spec->memory_mib || node->feature_count != spec->features_count)
+        return false;
+    for (uint32_t i = 0; i < node->feature_count; i++)
+        if (!dk_text_equal(dk_intern_text(&core->texts, node->features[i]), spec->features[i]))
+            return false;
+    return true;
+}
+
 void dk_node_register(struct dk_core *core, const struct dk_node_registered *event)
 {
     uint32_t number = dk_node_find(core, event->spec.name);
@@ -409,6 +422,10 @@ void dk_node_register(struct dk_core *core, const struct dk_node_registered *eve
         number = node_new(core, event->spec.name);
     node = &core->nodes[number];
     DK_CHECK(number == (uint32_t)event->number);
+    if (node_as_known(core, node, &event->spec)) {
+        dk_node_beat(core, number);
+        return;
+    }
     if (node->cores != (uint32_t)event->spec.cores || node->gpus != (uint32_t)event->spec.gpus)
         node_lay_out(core, number, event);
     core->node_memory_free[number] += memory - node->memory;

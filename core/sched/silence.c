@@ -65,9 +65,7 @@ int64_t dk_silence_deadline(const struct dk_core *core)
 void dk_silence_fresh(struct dk_core *core)
 {
     for (uint32_t i = 0; i < core->node_count; i++) {
-        if (!watched(&core->nodes[i]))
-            continue;
-        core->nodes[i].beat = core->time;
+        core->nodes[i].beat = core->time; /* also who is set down: it may be resumed */
         dk_digest_node(core, i);
     }
     core->beat_oldest_known = false;

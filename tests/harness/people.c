@@ -66,25 +66,28 @@ static const struct dk_event *ask(struct people *people, struct dk_batcher *batc
 
 /* --- the site --- */
 
+/* A node follows from its seed: with the one that it had, it says again what is known of it. */
 static void register_node(struct people *people, struct dk_batcher *batcher, int64_t now,
-                          uint32_t number)
+                          uint32_t number, bool again)
 {
     struct dk_request request = { .type = DK_REQUEST_REGISTER_NODE };
     struct dk_text *features = keep(people, 2 * sizeof(*features));
     struct dk_node_spec *spec = &request.register_node.spec;
+    uint64_t seed = again ? people->node_seeds[number] : below(people, (uint64_t)1 << 32);
 
     spec->name = dk_text_of(node_names[number]);
-    spec->cores = 1 + (int32_t)below(people, 8);
-    spec->memory_mib = (int64_t)(1 + below(people, 4)) * 1024;
-    if (!people->options->single_cores && people->has_gpus && chance(people, 50))
-        spec->gpus = 1 + (int32_t)below(people, 3);
+    spec->cores = 1 + (int32_t)(seed % 8);
+    spec->memory_mib = (int64_t)(1 + (seed >> 3) % 4) * 1024;
+    if (!people->options->single_cores && people->has_gpus && (seed >> 5) % 2 == 0)
+        spec->gpus = 1 + (int32_t)((seed >> 6) % 3);
     for (uint32_t i = 0; i < 2; i++)
-        if (chance(people, 50))
+        if ((seed >> (16 + i)) % 2 == 0)
             features[spec->features_count++] = dk_text_of(feature_names[i]);
     spec->features = features;
     if (spec->cores > people->cores_max)
         people->cores_max = spec->cores;
-    (void)ask(people, batcher, now, &request, true);
+    if (ask(people, batcher, now, &request, true)->type == DK_EVENT_NODE_REGISTERED)
+        people->node_seeds[number] = seed;
 }
 
 static void configure_partition(struct people *people, struct dk_batcher *batcher, int64_t now,
@@ -153,7 +156,7 @@ void people_settle(struct people *people, struct dk_batcher *batcher)
     people->beats = !plain && chance(people, 30);
     configure_policy(people, batcher, people->now);
     for (uint32_t i = 0; i < people->node_count; i++)
-        register_node(people, batcher, people->now, i);
+        register_node(people, batcher, people->now, i, false);
     configure_partition(people, batcher, people->now, "batch", DK_PARTITION_STATE_UP);
     if (several) {
         configure_partition(people, batcher, people->now, "urgent", DK_PARTITION_STATE_UP);
@@ -433,7 +436,7 @@ static void second_thought(struct people *people, struct dk_batcher *batcher, in
                  chance(people, 50) ? DK_NODE_CONDITION_UP
                                     : (enum dk_node_condition)below(people, 3));
     else if (what < 90)
-        register_node(people, batcher, now, node);
+        register_node(people, batcher, now, node, chance(people, 50));
     else if (what < 95)
         configure_partition(people, batcher, now, "batch",
                             chance(people, 60) ? DK_PARTITION_STATE_UP

@@ -26,6 +26,7 @@ struct people {
     uint32_t visits; /* left to come */
     uint32_t node_count;
     int32_t cores_max;
+    uint64_t node_seeds[8]; /* what each registered as */
     bool has_gpus, beats, several;
     int64_t quiet_until;     /* no beat gets through before then */
     struct person_job *jobs; /* by id */
