@@ -166,6 +166,14 @@ static void check_partition_known(struct dk_admission *admission, struct dk_text
                   (int)name.size, name.data);
 }
 
+static bool number_among(const uint32_t *numbers, uint32_t count, uint32_t number)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (numbers[i] == number)
+            return true;
+    return false;
+}
+
 static uint32_t node_named(struct dk_admission *admission, struct dk_text name, const char *how)
 {
     uint32_t number = dk_node_find(admission->core, name);
@@ -176,42 +184,49 @@ static uint32_t node_named(struct dk_admission *admission, struct dk_text name, 
     return number;
 }
 
+/* The numbers of nodes that are named, each once; refused if one is not known. */
+static uint32_t *numbers_named(struct dk_admission *admission, const struct dk_text *names,
+                               uint32_t *count, const char *how)
+{
+    uint32_t *numbers = dk_arena_take(&admission->out->arena, (*count + 1) * sizeof(*numbers));
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < *count && !admission->refused; i++) {
+        uint32_t number = node_named(admission, names[i], how);
+
+        if (!number_among(numbers, kept, number))
+            numbers[kept++] = number;
+    }
+    *count = kept;
+    return numbers;
+}
+
 /* Nodes that the job names: known, of its partition, and not both wanted and excluded. */
 static void check_named(struct dk_admission *admission, const struct dk_job_spec *spec)
 {
     const struct dk_core *core = admission->core;
-    uint32_t partition = dk_partition_find(core, spec->partition), wanted = 0;
-    uint8_t *marks;
+    uint32_t partition = dk_partition_find(core, spec->partition);
+    uint32_t wanted_count = spec->nodes_wanted_count, excluded_count = spec->nodes_excluded_count;
+    uint32_t *wanted, *excluded;
 
-    if (admission->refused || spec->nodes_wanted_count + spec->nodes_excluded_count == 0)
+    if (admission->refused || wanted_count + excluded_count == 0)
         return;
-    marks = dk_arena_take(&admission->out->arena, core->node_count + 1);
-    memset(marks, 0, core->node_count + 1);
-    for (uint32_t i = 0; i < spec->nodes_excluded_count; i++) {
-        uint32_t number = node_named(admission, spec->nodes_excluded[i], "excluded");
+    excluded = numbers_named(admission, spec->nodes_excluded, &excluded_count, "excluded");
+    wanted = numbers_named(admission, spec->nodes_wanted, &wanted_count, "wanted");
+    for (uint32_t i = 0; i < wanted_count && !admission->refused; i++) {
+        struct dk_text name = dk_intern_text(&core->texts, core->nodes[wanted[i]].name);
 
-        if (number != DK_SLOT_NONE)
-            marks[number] = 1;
-    }
-    for (uint32_t i = 0; i < spec->nodes_wanted_count; i++) {
-        struct dk_text name = spec->nodes_wanted[i];
-        uint32_t number = node_named(admission, name, "wanted");
-
-        if (number == DK_SLOT_NONE)
-            return;
-        if (marks[number] == 1)
+        if (number_among(excluded, excluded_count, wanted[i]))
             dk_refuse(admission, DK_REJECT_REASON_INVALID,
                       "node '%.*s' is both wanted and excluded", (int)name.size, name.data);
-        if (!dk_node_in_partition(core, number, partition))
+        if (!dk_node_in_partition(core, wanted[i], partition))
             dk_refuse(admission, DK_REJECT_REASON_UNSATISFIABLE,
                       "node '%.*s' is wanted and not in partition '%.*s'", (int)name.size,
                       name.data, (int)spec->partition.size, spec->partition.data);
-        wanted += marks[number] == 0;
-        marks[number] = 2;
     }
-    if (wanted > (uint32_t)(spec->nodes > 0 ? spec->nodes : spec->tasks))
+    if (wanted_count > (uint32_t)(spec->nodes > 0 ? spec->nodes : spec->tasks))
         dk_refuse(admission, DK_REJECT_REASON_INVALID,
-                  "%u nodes are wanted by name, more than the %d %s asked for", wanted,
+                  "%u nodes are wanted by name, more than the %d %s asked for", wanted_count,
                   spec->nodes > 0 ? spec->nodes : spec->tasks, spec->nodes > 0 ? "nodes" : "tasks");
 }
 
