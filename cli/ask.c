@@ -22,6 +22,7 @@
 
 enum {
     TIMEOUT_MS = 30000,
+    BROKEN_MAX = 3, /* connections, by one question */
     ASK_PATIENCE_MS = 5000,
     SEND_PATIENCE_MS = 60000,
     REMARK_MS = 1000,     /* waited for so long: say why */
@@ -140,6 +141,12 @@ static enum dk_status reach(struct dk_session *session, struct dk_client **clien
     return DK_AGAIN;
 }
 
+static void part(struct dk_client **client)
+{
+    dk_client_close(*client);
+    *client = NULL;
+}
+
 /* --- what a server says of a failure --- */
 
 /* {"error":{"reason":"INVALID","detail":"..."}} */
@@ -231,12 +238,14 @@ void dk_question_release(struct dk_question *question)
 }
 
 /* One try after the other until there is an answer. A connection that breaks is one that the
- * projector's end broke: asking again changes nothing but the time. */
+ * projector's end broke: asking again changes nothing but the time. If it breaks again, the
+ * question itself may be what ends the projector, and is not asked for ever. */
 static enum dk_status ask(struct dk_session *session, struct dk_question *question,
                           const struct dk_buf *post, struct dk_reply *reply, struct dk_err *err)
 {
     struct patience patience = patience_of(session, ASK_PATIENCE_MS);
     enum dk_status status;
+    int broken = 0;
 
     if (session->seq > 0 && !question->has_seq) {
         dk_question_add_number(question, "after_seq", session->seq);
@@ -258,7 +267,11 @@ static enum dk_status ask(struct dk_session *session, struct dk_question *questi
             status = refused("projector", reply, err);
         else if (status == DK_OK)
             return reply->status == 200 ? DK_OK : refused("projector", reply, err);
-        if (status != DK_AGAIN && status != DK_BUSY && status != DK_IO)
+        if (status == DK_NOT_FOUND)
+            part(&session->query); /* it went away between two tries: reach says how */
+        else if (status == DK_IO && ++broken >= BROKEN_MAX)
+            return status;
+        else if (status != DK_AGAIN && status != DK_BUSY && status != DK_IO)
             return status;
     } while (wait_more(&patience, err));
     return status;
@@ -499,8 +512,10 @@ static enum dk_status send_call(struct dk_session *session, const struct dk_buf 
                 status = read_outcomes(session, &reply.body, outcomes, count, err);
             else if (status == DK_OK)
                 status = refused("controller", &reply, err);
-            else if (status != DK_TOO_LARGE && status != DK_INVALID)
-                status = DK_AGAIN; /* broken, or silent for too long */
+            else if (status != DK_TOO_LARGE && status != DK_INVALID) {
+                part(&session->control); /* broken, or silent for too long */
+                status = DK_AGAIN;
+            }
         }
         if (status != DK_AGAIN && status != DK_BUSY)
             break;

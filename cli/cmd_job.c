@@ -22,6 +22,8 @@ const struct cli_option cli_job_options[] = {
     { 0 },
 };
 
+#define FAR_US (INT64_C(20) * 365 * 86400 * 1000000)
+
 enum item_kind {
     ITEM_TEXT,
     ITEM_TIME,
@@ -101,14 +103,16 @@ static const char *item_text(const struct item *item, const char *text, char *ou
     struct dk_err err;
     bool has_number = cli_parse_whole(text, INT64_MIN, INT64_MAX, &number, &err) == DK_OK;
 
-    (void)size;
     if (item->kind != ITEM_TEXT && (!has_number || number == 0))
         return item->kind == ITEM_YES && text[0] == 't' ? "yes" : "";
     switch (item->kind) {
-    case ITEM_TIME:
-        return cli_time(out, number);
+    case ITEM_TIME: /* the end of what has no limit is far away, and not worth a line */
+        return number < cli_now_us() + FAR_US ? cli_time(out, number) : "";
     case ITEM_SPAN:
-        return cli_span(out, number);
+        if (number >= 60 * 1000000 || number % 1000000 == 0)
+            return cli_span(out, number);
+        (void)snprintf(out, size, "%.3f s", (double)number / 1e6);
+        return out;
     case ITEM_MIB:
         return cli_mib(out, number);
     case ITEM_KIB:

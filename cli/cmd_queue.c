@@ -7,7 +7,7 @@
 #define QUEUE_FIELDS "job,name,user,partition,state,elapsed,limit,nodes,cores,where"
 #define QUEUE_LONG_FIELDS                                                                          \
     "job,name,user,account,partition,state,priority,submit,start,elapsed,limit,planned,nodes,"     \
-    "cores,memory,gpus,where"
+    "cores,gpus,memory_per_node,memory_per_core,where"
 #define NODES_FIELDS "name,state,used,used_memory,used_gpus,jobs,partitions,because"
 #define NODES_LONG_FIELDS                                                                          \
     "name,state,used,used_memory,used_gpus,jobs,partitions,features,isolation,version,"            \

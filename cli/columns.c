@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FAR_US (INT64_C(20) * 365 * 86400 * 1000000)
+
 #define KIND(kind) CLI_CELL_##kind
 
 static const struct cli_column known[] = {
@@ -38,7 +40,7 @@ static const struct cli_column known[] = {
     { "reason_time", "SINCE", KIND(TIME), false, NULL },
     { "registered", "REGISTERED", KIND(TIME), false, NULL },
     { "last_beat", "LAST BEAT", KIND(TIME), false, NULL },
-    { "elapsed", "ELAPSED", KIND(SPAN), false, NULL },
+    { "elapsed", "ELAPSED", KIND(ELAPSED), false, "elapsed,start" },
     { "limit", "LIMIT", KIND(SPAN), false, NULL },
     { "limit_max", "LIMIT", KIND(SPAN), false, NULL },
     { "limit_default", "DEFAULT", KIND(SPAN), false, NULL },
@@ -273,6 +275,10 @@ const char *cli_view_cell(const struct cli_view *view, const struct dk_rows *row
         return place(rows, row, at, out, size);
     case CLI_CELL_EXIT:
         return exit_text(rows, row, at, out, size);
+    case CLI_CELL_ELAPSED: /* what has not started has not run for no time */
+        return dk_cell_number(rows, row, at + 1, 0) > 0 && text[0] != '\0'
+                   ? cli_span(out, strtoll(text, NULL, 10))
+                   : "";
     case CLI_CELL_SHARE:
     case CLI_CELL_SHARE_MIB:
         return share(rows, row, at, view->columns[column].kind == CLI_CELL_SHARE_MIB, out, size);
@@ -295,6 +301,8 @@ const char *cli_view_cell(const struct cli_view *view, const struct dk_rows *row
     number = strtoll(text, NULL, 10);
     switch ((int)view->columns[column].kind) {
     case CLI_CELL_TIME:
+        if (number > style->now_us + FAR_US)
+            return ""; /* the planned end of a job without a limit */
         return style->is_terminal ? cli_time_short(out, number, style->now_us)
                                   : cli_time(out, number);
     case CLI_CELL_SPAN:
@@ -314,7 +322,7 @@ static bool is_right(enum cli_cell kind)
 {
     return kind == CLI_CELL_NUMBER || kind == CLI_CELL_SPAN || kind == CLI_CELL_MIB ||
            kind == CLI_CELL_KIB || kind == CLI_CELL_BYTES || kind == CLI_CELL_SHARE ||
-           kind == CLI_CELL_SHARE_MIB || kind == CLI_CELL_JOB;
+           kind == CLI_CELL_SHARE_MIB || kind == CLI_CELL_JOB || kind == CLI_CELL_ELAPSED;
 }
 
 void cli_view_head(const struct cli_view *view, struct cli_listing *listing)

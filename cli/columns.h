@@ -22,6 +22,7 @@ enum cli_cell {
     CLI_CELL_YES, /* 1 or true: yes */
     CLI_CELL_JOB, /* from here on: made of several */
     CLI_CELL_WHERE,
+    CLI_CELL_ELAPSED,
     CLI_CELL_EXIT,
     CLI_CELL_SHARE, /* used/all */
     CLI_CELL_SHARE_MIB,

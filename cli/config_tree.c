@@ -81,7 +81,7 @@ void config_default(struct dk_cluster_config *config)
         .policy = DK_POLICY_FCFS,
         .backfill = DK_BACKFILL_EASY,
         .enforce_limits = true,
-        .beat_timeout_us = 5 * SECOND,
+        .beat_timeout_us = 25 * SECOND,
         .age_us_max = 7 * 86400 * SECOND,
         .weight_age = 1000,
         .weight_size = 1000,
@@ -89,7 +89,7 @@ void config_default(struct dk_cluster_config *config)
     };
     config->kill_wait_us = 30 * SECOND;
     config->ended_visible_us = 300 * SECOND;
-    config->beat_us = SECOND;
+    config->beat_us = 5 * SECOND;
 }
 
 void config_default_item(const struct dk_shape *shape, void *item)

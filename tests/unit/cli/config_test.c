@@ -1,7 +1,9 @@
 /* config_test.c - configurations from YAML, back to YAML, and compared */
 #define _GNU_SOURCE
 #include "cli/config_tree.h"
+#include "controller/config.h"
 #include "event/request.h"
+#include "sched/core.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -174,6 +176,22 @@ static void differences_are_named_by_their_place(void **state)
     assert_int_equal(count, 5);
 }
 
+static void what_a_file_leaves_out_is_as_a_new_cluster_has_it(void **state)
+{
+    struct dk_core_options options = { .digest = false };
+    struct dk_core *core = dk_core_create(&dk_heap, &options);
+    struct dk_partition_spec partition;
+    struct dk_cluster_config config, fresh;
+    struct dk_err err = { 0 };
+    uint32_t count;
+
+    (void)state;
+    dk_config_default(core, 77, &fresh, &partition);
+    assert_int_equal(read("partitions: [{name: main, default: true}]", &config, &err), DK_OK);
+    assert_string_equal(compare(&fresh, &config, &count), "");
+    dk_core_destroy(core);
+}
+
 static void mistakes_have_a_line_and_say_what_would_be_right(void **state)
 {
     static const struct {
@@ -228,6 +246,7 @@ int main(void)
         cmocka_unit_test(what_is_shown_reads_back_as_the_same),
         cmocka_unit_test(the_servers_json_is_the_same_configuration),
         cmocka_unit_test(differences_are_named_by_their_place),
+        cmocka_unit_test(what_a_file_leaves_out_is_as_a_new_cluster_has_it),
         cmocka_unit_test(mistakes_have_a_line_and_say_what_would_be_right),
     };
     int failed;

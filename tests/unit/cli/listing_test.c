@@ -160,8 +160,9 @@ static void jobs_have_the_names_that_people_use(void **state)
     assert_string_equal(CELL("exit", "0", "0", "RUNNING"), "");
     assert_string_equal(CELL("used", "2", "8"), "2/8");
     assert_string_equal(CELL("used_memory", "512", "4096"), "512M/4G");
-    assert_string_equal(CELL("elapsed", "3661000000"), "01:01:01");
-    assert_string_equal(CELL("elapsed", ""), "");
+    assert_string_equal(CELL("elapsed", "3661000000", "1795615331000000"), "01:01:01");
+    assert_string_equal(CELL("elapsed", "0", ""), "");
+    assert_string_equal(CELL("start", "4795615331000000"), "");
     assert_string_equal(CELL("default", "1"), "yes");
 }
 
