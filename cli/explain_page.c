@@ -230,14 +230,16 @@ static void say_place(struct page *page, struct dk_json hold, const char *kind)
     if (strcmp(kind, "unavailable") == 0) {
         say(page, "why", "it would not fit even if all nodes that are up were idle: see nodes");
     } else if (strcmp(kind, "resources") == 0) {
-        say(page, "why", "no room: it asks for %lld cores; in partition %s %lld of %lld are in use",
-            (long long)number(hold, "asked"), partition, (long long)number(hold, "in_use"),
-            (long long)number(hold, "limit"));
+        say(page, "why",
+            "no room: it asks for %lld core%s; in partition %s %lld of %lld are in use",
+            (long long)number(hold, "asked"), plural(number(hold, "asked")), partition,
+            (long long)number(hold, "in_use"), (long long)number(hold, "limit"));
     } else if (member(page->whole, "ahead", &ahead)) {
         int64_t count = number(ahead, "count");
 
-        say(page, "why", "%lld job%s before it in the order, asking for %lld cores",
-            (long long)count, count == 1 ? " is" : "s are", (long long)number(ahead, "cores"));
+        say(page, "why", "%lld job%s before it in the order, asking for %lld core%s",
+            (long long)count, count == 1 ? " is" : "s are", (long long)number(ahead, "cores"),
+            plural(number(ahead, "cores")));
     }
 }
 
@@ -330,7 +332,7 @@ static void say_forecast(struct page *page)
         return;
     }
     if (member(forecast, "nodes", &nodes))
-        (void)hosts(nodes, true, where, sizeof(where));
+        (void)hosts(nodes, false, where, sizeof(where));
     say(page, "starts", "about %s (in %s) on %s", when(page, number(forecast, "start"), time),
         cli_span(span, number(forecast, "in")), where);
     say(page, "starts", "if %s", text(forecast, "if", why));
@@ -552,6 +554,8 @@ static void say_spans(struct page *page)
         char from[32], to[32], span[32], why[128], job[32] = "";
         int64_t start = number(spans, "from"), end = number(spans, "to");
 
+        if (end - start < 1000000)
+            continue; /* no time to speak of */
         if (number(spans, "job") != 0)
             (void)snprintf(job, sizeof(job), " on job %lld", (long long)number(spans, "job"));
         say(page, "held up", "%s to %s (%s): %s%s", when(page, start, from), when(page, end, to),
@@ -562,7 +566,7 @@ static void say_spans(struct page *page)
 static void say_end(struct page *page)
 {
     struct dk_json end, asked;
-    char time[32], state[128], by[128], why[128];
+    char time[32], state[128], by[128], why[128], how[48];
 
     if (member(page->whole, "end_requested", &asked))
         say(page, "ended", "asked to end at %s%s%s, event %lld: %s",
@@ -571,9 +575,12 @@ static void say_end(struct page *page)
             (long long)number(asked, "seq"), text(asked, "state", state));
     if (!member(page->whole, "end", &end))
         return;
-    say(page, "ended", "%s at %s, event %lld, exit status %lld%s%s%s", text(end, "state", state),
-        when(page, number(end, "time"), time), (long long)number(end, "seq"),
-        (long long)number(end, "exit_code"), number(end, "signal") != 0 ? " (by a signal)" : "",
+    if (number(end, "signal") != 0)
+        (void)snprintf(how, sizeof(how), "by signal %lld", (long long)number(end, "signal"));
+    else
+        (void)snprintf(how, sizeof(how), "exit status %lld", (long long)number(end, "exit_code"));
+    say(page, "ended", "%s at %s, event %lld, %s%s%s", text(end, "state", state),
+        when(page, number(end, "time"), time), (long long)number(end, "seq"), how,
         text(end, "by", by)[0] != '\0' ? ", asked for by " : "", by);
     if (text(end, "why", why)[0] != '\0')
         say(page, "ended", "%s", why);
@@ -609,7 +616,10 @@ static void say_head(struct page *page)
     int64_t task = number(page->whole, "array_task"), array = number(page->whole, "array_job");
 
     (void)snprintf(job, sizeof(job), "job %lld", (long long)number(page->whole, "job"));
-    if (array != 0)
+    if (array != 0 && array == number(page->whole, "job"))
+        (void)snprintf(job, sizeof(job), "task %lld of array %lld, which waits,", (long long)task,
+                       (long long)array);
+    else if (array != 0)
         (void)snprintf(job, sizeof(job), "job %lld (task %lld of array %lld)",
                        (long long)number(page->whole, "job"), (long long)task, (long long)array);
     (void)text(page->whole, "name", name);

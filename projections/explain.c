@@ -547,9 +547,13 @@ static void write_facts(struct dk_writer *writer, const struct answer *answer)
     dk_write_number(writer, "seq", answer->source.seq);
     dk_write_number(writer, "time", answer->source.now);
     dk_write_number(writer, "job", answer->job);
-    dk_write_some(writer, "array_job", answer->life.array_job);
-    if (answer->life.placed != NULL && answer->life.placed->job_placed.array_job != 0)
+    if (answer->life.placed != NULL && answer->life.placed->job_placed.array_job != 0) {
+        dk_write_number(writer, "array_job", answer->life.placed->job_placed.array_job);
         dk_write_number(writer, "array_task", answer->life.placed->job_placed.task);
+    } else if (answer->question->task >= 0) {
+        dk_write_number(writer, "array_job", answer->job);
+        dk_write_number(writer, "array_task", answer->question->task);
+    }
     dk_write_word(writer, "state", state_name(answer));
     dk_write_text(writer, "name", spec != NULL ? spec->name : why->name);
     if (submitted != NULL && submitted->meta.has_actor) {

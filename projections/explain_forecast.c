@@ -52,7 +52,10 @@ static void write_found(struct dk_writer *writer, const struct wanted *wanted, i
     if (starts) {
         dk_write_number(writer, "start", wanted->start);
         dk_write_number(writer, "in", wanted->start - now);
-        dk_write_nodes(writer, "nodes", wanted->nodes, wanted->node_count);
+        dk_write_open(writer, "nodes", '[');
+        for (uint32_t i = 0; i < wanted->node_count; i++)
+            dk_write_text(writer, NULL, wanted->nodes[i].name);
+        dk_write_close(writer, ']');
         dk_write_number(writer, "cores", wanted->cores);
     } else {
         dk_write_word(writer, "why",
@@ -102,6 +105,7 @@ static void test_run(struct dk_writer *writer, const struct dk_explain_source *s
     dk_core_apply(copy, submitted);
     dk_core_forward(copy, source->now, &one_bounds, is_wanted, &wanted, &result);
     write_found(writer, &wanted, source->now, &result);
+    dk_write_number(writer, "job", wanted.job); /* the id that it would get */
     dk_write_text(writer, "partition", submitted->job_submitted.spec.partition);
     dk_write_number(writer, "limit", submitted->job_submitted.spec.limit_us);
 }

@@ -68,6 +68,78 @@ enum dk_status dk_log_seek_time(const char *log_uri, uint64_t seq_limit, int64_t
     return DK_OK;
 }
 
+#define PROBE_EVENTS_MAX 20000u /* read on for an id, at one place of the log */
+#define PROBE_NEAR 2000u        /* then it is read from there */
+
+/* An id that is given out by this event; 0: none is. Ids ascend with seqs. */
+static int64_t id_given(const struct dk_event *event)
+{
+    if (event->type == DK_EVENT_JOB_SUBMITTED)
+        return event->job_submitted.job;
+    if (event->type == DK_EVENT_JOB_PLACED && event->job_placed.array_job != 0 &&
+        event->job_placed.attempt == 1)
+        return event->job_placed.job;
+    return 0;
+}
+
+/* The first id that is given out from the batch with `seq` on: *id, 0 when there is none near; and
+ * where that batch begins. */
+static enum dk_status id_from(const char *log_uri, uint64_t seq, uint64_t *first, int64_t *id,
+                              struct dk_err *err)
+{
+    struct dk_log_reader *reader = NULL;
+    struct dk_log_batch batch;
+    struct dk_arena arena;
+    enum dk_status status = dk_log_reader_open(&reader, log_uri, seq, err);
+    uint32_t read = 0;
+
+    *id = 0;
+    *first = 0;
+    dk_arena_init(&arena, &dk_heap);
+    while (status == DK_OK && *id == 0 && read < PROBE_EVENTS_MAX) {
+        status = dk_log_reader_next(reader, &batch, err);
+        for (uint32_t i = 0; status == DK_OK && i < batch.count && *id == 0; i++) {
+            struct dk_event event;
+
+            dk_arena_reset(&arena);
+            status =
+                dk_event_decode(batch.records[i].data, batch.records[i].size, &arena, &event, err);
+            if (status == DK_OK)
+                *id = id_given(&event);
+        }
+        if (status == DK_OK && *first == 0)
+            *first = batch.seq_first;
+        read += status == DK_OK ? batch.count : 0;
+    }
+    dk_log_reader_close(reader);
+    dk_arena_release(&arena);
+    return status == DK_AGAIN ? DK_OK : status;
+}
+
+/* A seq at or before the event that gave out `job`; near it, where ids are given out often. */
+static enum dk_status seek_id(const char *log_uri, uint64_t seq_limit, int64_t job, uint64_t *seq,
+                              struct dk_err *err)
+{
+    uint64_t low = 1, high = seq_limit + 1;
+
+    while (high - low > PROBE_NEAR) {
+        uint64_t middle = low + (high - low) / 2, first;
+        int64_t id;
+        enum dk_status status = id_from(log_uri, middle, &first, &id, err);
+
+        if (status != DK_OK)
+            return status;
+        if (first <= low || id == 0)
+            break; /* a batch that long, or nobody submitted for long: from `low` it is read */
+        if (id > job)
+            high = first;
+        else
+            low = first;
+    }
+    *seq = low;
+    return DK_OK;
+}
+
 /* --- which events are about it --- */
 
 /* The job that an event is about; 0: none, or several. */
@@ -279,6 +351,9 @@ static enum dk_status read_once(struct reading *reading, struct dk_life_question
     if (question->submit > 0)
         status =
             dk_log_seek_time(question->log_uri, question->seq_limit, question->submit, &seq, err);
+    else
+        status = seek_id(question->log_uri, question->seq_limit,
+                         question->array_job != 0 ? question->array_job : question->job, &seq, err);
     if (status == DK_OK)
         status = read_from(reading, question, seq, &next, err);
     if (status == DK_OK)

@@ -160,6 +160,40 @@ static void an_ended_job_that_the_core_has_forgotten_is_found_in_the_log(void **
     says_not("\"placement\"");
 }
 
+static void a_forgotten_job_is_found_in_a_long_log_by_its_id(void **state)
+{
+    struct dk_index_range range = { 1, 3, 1 };
+    struct dk_job_spec spec = small_spec(1, 60);
+    int64_t array = 0, job;
+
+    (void)state;
+    for (int i = 0; i < 1500; i++) {
+        job = submit(1, 60);
+        (void)small_step(&small, 1);
+        small_end(&small, job, DK_END_STATE_COMPLETED);
+        (void)small_step(&small, 1);
+        if (i != 700)
+            continue;
+        spec.has_array = true;
+        spec.array.ranges = &range;
+        spec.array.ranges_count = 1;
+        array = small_submit(&small, &spec);
+        (void)small_step(&small, 1);
+        for (int task = 1; task <= 3; task++)
+            small_end(&small, array + task, DK_END_STATE_COMPLETED);
+    }
+    assert_true(small_seq(&small) > 8000);
+    for (job = 1; job < 1500; job += 99) {
+        explain(job);
+        SAYS_OF("\"job\":%lld,\"state\":\"COMPLETED\"", job);
+        says("\"decided_again\":\"same\"");
+    }
+    explain(array + 2);
+    SAYS_OF("\"job\":%lld,\"array_job\"", array + 2);
+    says("\"array_task\":2");
+    says("\"type\":\"JobSubmitted\"");
+}
+
 static void at_a_seq_in_the_past_the_job_waits_as_it_did_then(void **state)
 {
     struct dk_explain_question question = { .task = -1 };
@@ -349,7 +383,7 @@ static void a_test_says_when_and_where_and_submits_nothing(void **state)
     dk_core_stats(small.core, &before);
     test(8, 10); /* behind the one of 8 cores, which starts at 100 s and ends at 150 s */
     SAYS_OF("\"result\":\"starts\",\"start\":%lld", SMALL_EPOCH + 150 * SMALL_SECOND);
-    says("\"nodes\":[{\"name\":\"n1\",\"cores\":4},{\"name\":\"n2\",\"cores\":4}],\"cores\":8");
+    says("\"nodes\":[\"n1\",\"n2\"],\"cores\":8");
     says("\"partition\":\"batch\"");
     test(9, 10);
     says("\"result\":\"rejected\",\"reason\":\"UNSATISFIABLE\"");
@@ -398,6 +432,7 @@ int main(int argc, char **argv)
         CASE(a_waiting_job_hears_who_is_in_its_way_and_until_when),
         CASE(a_backfilled_job_hears_whom_it_passed_and_is_decided_again),
         CASE(an_ended_job_that_the_core_has_forgotten_is_found_in_the_log),
+        CASE(a_forgotten_job_is_found_in_a_long_log_by_its_id),
         CASE(at_a_seq_in_the_past_the_job_waits_as_it_did_then),
         CASE(a_held_job_hears_by_whom_and_a_dependent_one_on_what),
         CASE(a_job_over_a_limit_hears_which_how_much_and_by_whom),
