@@ -122,17 +122,25 @@ enum dk_status dk_submission_send(struct dk_session *session, struct dk_submissi
 
 /* --- trying it out --- */
 
+/* [{"name":"n1","cores":2},...] */
 static void read_nodes(struct dk_json *json, struct dk_forecast *forecast)
 {
     struct dk_hostlist list;
     struct dk_buf text;
-    char name[256];
+    char name[256], key[32];
 
     dk_hostlist_init(&list);
     for (dk_json_enter(json, '['); dk_json_item(json);) {
-        dk_json_take_text(json, name, sizeof(name));
-        dk_hostlist_add(&list, name, strlen(name));
+        for (dk_json_enter(json, '{'); dk_json_key(json, key, sizeof(key));) {
+            if (strcmp(key, "name") == 0) {
+                dk_json_take_text(json, name, sizeof(name));
+                dk_hostlist_add(&list, name, strlen(name));
+            } else {
+                dk_json_skip(json);
+            }
+        }
     }
+    dk_hostlist_sort(&list);
     dk_buf_init(&text, &dk_heap, sizeof(forecast->nodes) - 1);
     dk_hostlist_compress(&list, &text);
     if (text.size > 0)

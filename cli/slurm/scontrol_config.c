@@ -16,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
+enum { ARRAY_SIZE_MAX = 4000001 }; /* without a limit of the site: the core's own */
 #define UNLIMITED_US (INT64_C(36525) * 86400 * SLURM_SECOND_US)
 
 static int64_t config_seq(struct scontrol *scontrol)
@@ -99,7 +100,8 @@ static void add_config(struct dk_buf *out, const struct dk_cluster_config *confi
     add_word(out, "JobRequeue", "1");
     add_number(out, "KillWait", seconds(config->kill_wait_us), " sec");
     add_text(out, "MailProg", config->mail_program);
-    add_number(out, "MaxArraySize", config->array_tasks_max, "");
+    add_number(out, "MaxArraySize",
+               config->array_tasks_max > 0 ? config->array_tasks_max : ARRAY_SIZE_MAX, "");
     if (config->jobs_active_max > 0)
         add_number(out, "MaxJobCount", config->jobs_active_max, "");
     else

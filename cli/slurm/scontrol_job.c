@@ -95,6 +95,14 @@ static void add_limit(struct listing *listing)
         slurm_add_clock(&listing->out, NUMBER(limit) / SLURM_SECOND_US);
 }
 
+/* 0 means held, to people and programs; what has started has none in docket. */
+static int64_t priority_of(const struct listing *listing)
+{
+    bool is_held = slurm_job_phase(&listing->job) == SLURM_WAITS;
+
+    return NUMBER(priority) > 0 || is_held ? NUMBER(priority) : 1;
+}
+
 static void add_head(struct listing *listing)
 {
     struct dk_buf *out = &listing->out;
@@ -111,10 +119,11 @@ static void add_head(struct listing *listing)
     scontrol_add(out, "JobName=%s", TEXT(name));
     scontrol_add_line(listing->scontrol, out);
     scontrol_add(out, "UserId=%s(%s) GroupId=%s(%s) MCS_label=N/A", TEXT(user), TEXT(uid),
-                 TEXT(group), TEXT(gid));
+                 *TEXT(group) == 0 ? TEXT(gid) : TEXT(group), TEXT(gid));
     scontrol_add_line(listing->scontrol, out);
-    scontrol_add(out, "Priority=%lld Nice=%lld Account=%s QOS=normal", (long long)NUMBER(priority),
-                 (long long)NUMBER(nice), scontrol_or_null(TEXT(account)));
+    scontrol_add(out, "Priority=%lld Nice=%lld Account=%s QOS=normal",
+                 (long long)priority_of(listing), (long long)NUMBER(nice),
+                 *TEXT(account) == 0 ? TEXT(user) : TEXT(account)); /* that of the user */
     scontrol_add_line(listing->scontrol, out);
     scontrol_add(out, "JobState=%s Reason=%s Dependency=%s", TEXT(state),
                  slurm_job_reason(&listing->job),

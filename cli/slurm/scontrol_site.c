@@ -15,9 +15,11 @@
     X(name)                                                                                        \
     X(host)                                                                                        \
     X(state)                                                                                       \
-    X(condition) X(reason) X(reason_user) X(reason_time) X(cores) X(cores_used) X(memory)          \
-        X(memory_used) X(gpus) X(gpus_used) X(features) X(partitions) X(sockets)                   \
-            X(threads_per_core) X(version) X(registered) X(last_beat)
+    X(condition)                                                                                   \
+    X(reason)                                                                                      \
+    X(reason_user) X(reason_time) X(cores) X(cores_used) X(memory) X(memory_used) X(gpus)          \
+        X(gpus_used) X(features) X(partitions) X(sockets) X(threads_per_core) X(version)           \
+            X(registered) X(last_beat)
 
 enum node_column {
 #define X(name) NODE_##name,
@@ -240,8 +242,8 @@ int scontrol_show_node(struct scontrol *scontrol, int argc, char **argv)
     X(name)                                                                                        \
     X(default)                                                                                     \
     X(state)                                                                                       \
-    X(limit_max) X(limit_default) X(nodes_max) X(priority) X(tier) X(nodes) X(cores) X(gpus)       \
-        X(node_list)
+    X(limit_max)                                                                                   \
+    X(limit_default) X(nodes_max) X(priority) X(tier) X(nodes) X(cores) X(gpus) X(node_list)
 
 enum part_column {
 #define X(name) PART_##name,
