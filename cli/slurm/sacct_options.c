@@ -206,7 +206,8 @@ static int add_jobs(struct sacct *sacct, const char *list)
         }
         if (size < item && list[size] == '_')
             size += 1 + strspn(list + size + 1, "0123456789");
-        if (digits == 0 || digits > 18 || size > 30 || list[size - 1] == '_' ||
+        if (digits == 0 || digits > 18 || strspn(list, "0") == digits || size > 30 ||
+            list[size - 1] == '_' ||
             (size < item && (list[size] != '.' || size + 1 == item || item - size > 30)))
             return bad_id(list, item);
         if (sacct->jobs.size > 0)

@@ -18,11 +18,11 @@
 
 static bool parse_states(struct squeue *squeue)
 {
-    const char *list = squeue->states, *at = list;
+    const char *at = squeue->states;
     const struct slurm_state *state;
 
-    if (list == NULL)
-        list = at = squeue->is_start ? "PENDING" : "PENDING,RUNNING,SUSPENDED,COMPLETING";
+    if (at == NULL)
+        at = squeue->is_start ? "PENDING" : "PENDING,RUNNING,SUSPENDED,COMPLETING";
     while (*at != '\0') {
         size_t size = strcspn(at, ",");
 

@@ -162,8 +162,10 @@ size_t squeue_job_id_size(const char *text)
 {
     size_t size = strspn(text, "0123456789"), task;
 
-    if (size == 0 || size > 18 || text[size] != '_')
-        return size > 18 ? 0 : size;
+    if (size == 0 || size > 18 || strspn(text, "0") == size)
+        return 0;
+    if (text[size] != '_')
+        return size;
     task = strspn(text + size + 1, "0123456789");
     return task == 0 || task > 9 ? 0 : size + 1 + task;
 }
