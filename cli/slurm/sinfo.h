@@ -14,7 +14,7 @@
 #define SINFO_NODE_COLUMN_MAP(X)                                                                    \
     X(name) X(host) X(state) X(condition) X(reason) X(reason_user) X(reason_time) X(cores)          \
     X(cores_used) X(memory) X(memory_used) X(gpus) X(gpus_used) X(features) X(partitions)           \
-    X(sockets) X(threads_per_core) X(version) X(registered) X(last_beat) X(boot)
+    X(sockets) X(threads_per_core) X(version) X(registered)
 #define SINFO_PART_COLUMN_MAP(X)                                                                    \
     X(name) X(default) X(state) X(limit_max) X(limit_default) X(nodes_max) X(priority) X(tier)
 /* clang-format on */

@@ -83,7 +83,7 @@ static void describe(struct writer *writer, const struct sinfo *sinfo, uint32_t 
     text(writer, "architecture", "");
     text(writer, "burstbuffer_network_address", "");
     number(writer, "boards", 1);
-    number(writer, "boot_time", sinfo_node_number(sinfo, node, NODE_boot) / SLURM_SECOND_US);
+    number(writer, "boot_time", 0);
     text(writer, "comment", "");
     number(writer, "cores", measures[SINFO_CORES]);
     number(writer, "cpu_binding", 0);
