@@ -1,6 +1,7 @@
 /* format_jobs.c - see format_jobs.h */
 #include "cli/slurm/format_jobs.h"
 
+#include <grp.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,6 +230,19 @@ void slurm_cell_text(const void *row, const struct slurm_field *field, struct dk
     const char *text = slurm_job_text(row, field->argument);
 
     (void)dk_buf_add_text(out, *text == '\0' && field->constant != NULL ? field->constant : text);
+}
+
+void slurm_cell_group(const void *row, const struct slurm_field *field, struct dk_buf *out)
+{
+    const char *name = slurm_job_text(row, JOB_group), *number = slurm_job_text(row, JOB_gid);
+    const struct group *entry;
+
+    (void)field;
+    if (*name == '\0' && *number != '\0') {
+        entry = getgrgid((gid_t)strtoul(number, NULL, 10));
+        name = entry != NULL ? entry->gr_name : number;
+    }
+    (void)dk_buf_add_text(out, name);
 }
 
 void slurm_cell_date(const void *row, const struct slurm_field *field, struct dk_buf *out)

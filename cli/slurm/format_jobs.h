@@ -80,6 +80,9 @@ void slurm_add_tres(struct dk_buf *out, const struct slurm_job *job, bool is_sor
 
 /* Cells: a column as it is, or the field's constant where it is empty; likewise a date. */
 slurm_cell slurm_cell_text, slurm_cell_date, slurm_cell_flag;
+/* Name of the group, by this machine if the cluster did not say; else its number. Reads group, gid.
+ */
+slurm_cell slurm_cell_group;
 slurm_key slurm_key_column, slurm_key_number, slurm_key_number_or_zero, slurm_key_job;
 slurm_key_text slurm_key_column_text;
 

@@ -376,7 +376,7 @@ const struct sacct_field sacct_fields[] = {
     OWN(8, "ExitCode", BOTH, cell_exit, B(exit_code) | B(exit_signal), 0),
     ALWAYS(19, "Flags", BOTH, ""),
     TEXT(6, "GID", JOB, gid, ""),
-    TEXT(9, "Group", JOB, group, ""),
+    OWN(9, "Group", JOB, slurm_cell_group, B(group) | B(gid), 0),
     OWN(-12, "JobID", BOTH, cell_job_id, ID_COLUMNS, 0),
     OWN(-12, "JobIDRaw", BOTH, cell_job_id_raw, B(id) | B(step), 0),
     TEXT(10, "JobName", BOTH, name, ""),

@@ -30,13 +30,14 @@ enum column {
     COL_age_raw,
     COL_size_raw,
     COL_partition_raw,
+    COL_position,
     COLUMN_COUNT
 };
 static const char *const columns[64] = {
     "id",       "user",       "partition",     "account",
     "priority", "age",        "size",          "partition_factor",
     "nice",     "weight_age", "weight_size",   "weight_partition",
-    "age_raw",  "size_raw",   "partition_raw",
+    "age_raw",  "size_raw",   "partition_raw", "position",
 };
 
 /* Rows, or with -w the weights alone. */
@@ -373,33 +374,43 @@ static void warn_of_users(const char *list)
 
 struct cursor {
     struct priority priority;
-    uint32_t *order;
+    uint32_t *chosen, count; /* rows that are shown */
 };
 
 static const void *row_at(void *context, uint32_t i)
 {
     struct cursor *cursor = context;
 
-    slurm_view_row(&cursor->priority.view, i);
+    slurm_view_row(&cursor->priority.view, cursor->chosen[i]);
     return &cursor->priority;
 }
 
-static void write_rows(struct sprio *sprio, struct dk_rows *rows, struct cursor *cursor)
+/* Jobs that are held or wait for something else than their turn have no place in the order. */
+static void choose(struct cursor *cursor)
 {
-    size_t bytes = (rows->rows + 1) * sizeof(uint32_t);
+    for (uint32_t i = 0; i < cursor->priority.view.rows->rows; i++) {
+        cursor->chosen[cursor->count] = i;
+        (void)row_at(cursor, cursor->count);
+        if (cursor->priority.is_weights ||
+            slurm_column_number(&cursor->priority.view, COL_position, 0) > 0)
+            cursor->count++;
+    }
+}
+
+static void write_rows(struct sprio *sprio, struct cursor *cursor)
+{
+    size_t bytes = (cursor->count + 1) * sizeof(uint32_t);
     uint32_t *order = dk_alloc_new(&dk_heap, bytes);
     struct slurm_output output;
 
     slurm_output_init(&output);
     if (!sprio->is_headless)
         slurm_write_heading(&sprio->columns, &output);
-    cursor->priority.is_weights = sprio->is_weights;
-    if (sprio->is_weights) {
-        if (rows->rows > 0)
-            slurm_write_row(&sprio->columns, row_at(cursor, 0), &output);
+    if (sprio->is_weights) { /* every row has them */
+        slurm_write_row(&sprio->columns, row_at(cursor, 0), &output);
     } else {
-        slurm_sort_rows(&sprio->order, row_at, cursor, rows->rows, order);
-        for (uint32_t i = 0; i < rows->rows && !output.failed; i++)
+        slurm_sort_rows(&sprio->order, row_at, cursor, cursor->count, order);
+        for (uint32_t i = 0; i < cursor->count && !output.failed; i++)
             slurm_write_row(&sprio->columns, row_at(cursor, order[i]), &output);
     }
     slurm_output_release(&output);
@@ -408,7 +419,7 @@ static void write_rows(struct sprio *sprio, struct dk_rows *rows, struct cursor 
 
 static int list(struct sprio *sprio, struct dk_question *question)
 {
-    struct cursor cursor = { 0 };
+    struct cursor cursor = { .priority.is_weights = sprio->is_weights };
     struct dk_rows rows = { 0 };
     struct dk_buf names;
     struct dk_err err;
@@ -417,15 +428,20 @@ static int list(struct sprio *sprio, struct dk_question *question)
     dk_buf_init(&names, &dk_heap, 4096);
     slurm_columns_ask(&cursor.priority.view, columns, ((uint64_t)1 << COLUMN_COUNT) - 1, &names);
     cursor.priority.view.rows = &rows;
-    if (dk_ask_rows(&sprio->session, question, (const char *)names.data, &rows, &err) != DK_OK)
+    if (dk_ask_rows(&sprio->session, question, (const char *)names.data, &rows, &err) != DK_OK) {
         status = slurm_error("sprio", "Couldn't get priority factors from controller: %s",
                              slurm_reason(&err));
-    else if (rows.rows == 0)
-        (void)fputs(sprio->is_weights ? "No job waits, so no formula is at work\n"
-                                      : "Unable to find jobs matching user/id(s) specified\n",
-                    stdout);
-    else
-        write_rows(sprio, &rows, &cursor);
+    } else {
+        cursor.chosen = dk_alloc_new(&dk_heap, (rows.rows + 1) * sizeof(uint32_t));
+        choose(&cursor);
+        if (cursor.count > 0)
+            write_rows(sprio, &cursor);
+        else
+            (void)fputs(sprio->is_weights ? "No job waits, so no formula is at work\n"
+                                          : "Unable to find jobs matching user/id(s) specified\n",
+                        stdout);
+        dk_alloc_free(&dk_heap, cursor.chosen, (rows.rows + 1) * sizeof(uint32_t));
+    }
     dk_rows_release(&rows);
     dk_buf_release(&names);
     return status;

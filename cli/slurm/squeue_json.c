@@ -24,6 +24,7 @@ enum kind {
     TRES, /* asked for */
     TRES_HELD,
     GPUS,
+    GROUP,
     RESOURCES
 };
 
@@ -79,7 +80,7 @@ static const struct key keys[] = {
     { "federation_siblings_viable", CONSTANT, 0, "\"\"" },
     { "gres_detail", CONSTANT, 0, "[]" },
     { "group_id", NUMBER, JOB_gid, "0" },
-    { "group_name", TEXT, JOB_group, "" },
+    { "group_name", GROUP, 0, "" },
     { "job_id", NUMBER, JOB_id, "0" },
     { "job_resources", RESOURCES, 0, "" },
     { "job_state", TEXT, JOB_state, "" },
@@ -260,6 +261,10 @@ static void add_value(struct dk_buf *out, const struct slurm_job *job, const str
             (void)dk_buf_add_text(out, "gres:gpu:");
             slurm_add_number(out, number);
         }
+        quote_since(out, start);
+        break;
+    case GROUP:
+        slurm_cell_group(job, NULL, out);
         quote_since(out, start);
         break;
     case RESOURCES:

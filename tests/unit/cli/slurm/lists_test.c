@@ -89,11 +89,12 @@ static const char *const priorities[] = {
     "partition_raw=0.01",
     "id=11 partition=short priority=110375 size=375 partition_factor=10000 size_raw=0.375 "
     "partition_raw=1",
+    "id=12 partition=main priority=0 position=0", /* held */
     NULL,
 };
 static const char priority_defaults[] =
     "user=root account=root age=0 nice=0 weight_age=1000 weight_size=1000 weight_partition=10000 "
-    "age_raw=0";
+    "age_raw=0 position=1";
 
 static char dir[64], asked[4096], out_text[1 << 16], err_text[1 << 14];
 static struct dk_http_server *server;
