@@ -137,7 +137,7 @@ static void write_json(const struct sinfo *sinfo, struct slurm_output *output)
     slurm_json_begin(&output->buf, "openapi/v0.0.38", "Slurm OpenAPI v0.0.38", "nodes");
     for (uint32_t i = 0; i < sinfo->node_rows.rows; i++) {
         (void)dk_buf_add_text(&output->buf, i == 0 ? "\n" : ",\n");
-        sinfo_json_node(&output->buf, sinfo, i);
+        sinfo_json_node(&output->buf, sinfo, sinfo->by_name[i]);
     }
     slurm_json_end(&output->buf);
 }
@@ -154,8 +154,10 @@ static int list(struct sinfo *sinfo, struct slurm_output *output)
             DK_OK) {
         status = load_failed(&err);
     } else if (sinfo->is_json) {
+        sinfo_order(sinfo);
         write_json(sinfo, output);
     } else {
+        sinfo_order(sinfo);
         sinfo_gather(sinfo);
         widen(sinfo);
         write_groups(sinfo, output);

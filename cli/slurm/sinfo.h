@@ -74,6 +74,7 @@ struct sinfo {
     struct slurm_sort order;
     struct dk_rows node_rows, part_rows;
     struct dk_hostlist hosts; /* of -n */
+    uint32_t *by_name, *rank; /* rows of nodes in the order of their names, and the way back */
     struct sinfo_group *groups;
     uint32_t group_count, group_capacity;
     struct sinfo_member *members;
@@ -106,6 +107,7 @@ void sinfo_json_node(struct dk_buf *out, const struct sinfo *sinfo, uint32_t nod
 
 /* All that was asked and gathered for one list, again empty. */
 void sinfo_forget(struct sinfo *sinfo);
+void sinfo_order(struct sinfo *sinfo);  /* by_name and rank */
 void sinfo_gather(struct sinfo *sinfo); /* groups from the rows */
 
 #endif

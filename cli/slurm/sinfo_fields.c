@@ -308,8 +308,10 @@ CELL(cell_members)
 
 KEY(key_members)
 {
+    const struct sinfo_group *group = row;
+
     (void)field;
-    return ((const struct sinfo_group *)row)->node;
+    return group->node_count == 0 ? -1 : (int64_t)group->sinfo->rank[group->node];
 }
 
 #define PART_CELL(letter, name, heading, cell, key, column, empty)                                 \

@@ -176,6 +176,56 @@ bool sinfo_state_passes(const char *list, uint32_t state, bool *is_valid)
     return is_and ? all : any;
 }
 
+static uint64_t hash(const void *bytes, size_t size)
+{
+    uint64_t value = 14695981039346656037U;
+
+    for (const uint8_t *at = bytes, *end = at + size; at < end; at++)
+        value = (value ^ *at) * 1099511628211U;
+    return value == 0 ? 1 : value;
+}
+
+static uint64_t next_key(uint64_t key)
+{
+    return key + 1 == 0 ? 1 : key + 1;
+}
+
+/* The cluster numbers its nodes as they came; people count them by name. */
+void sinfo_order(struct sinfo *sinfo)
+{
+    uint32_t count = sinfo->node_rows.rows;
+    struct dk_hostlist names;
+    struct dk_table table;
+
+    dk_hostlist_init(&names);
+    dk_table_init(&table, &dk_heap);
+    for (uint32_t node = 0; node < count; node++) {
+        const char *name = sinfo_node(sinfo, node, NODE_name);
+        uint64_t key = hash(name, strlen(name));
+
+        while (dk_table_find(&table, key) != DK_TABLE_NONE)
+            key = next_key(key);
+        dk_table_put(&table, key, node);
+        dk_hostlist_add(&names, name, strlen(name));
+    }
+    dk_hostlist_sort(&names);
+    sinfo->by_name = dk_alloc_new(&dk_heap, (count + 1) * sizeof(uint32_t));
+    sinfo->rank = dk_alloc_new(&dk_heap, (count + 1) * sizeof(uint32_t));
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t key = hash(names.names[i], strlen(names.names[i]));
+        uint32_t node = dk_table_find(&table, key);
+
+        while (strcmp(sinfo_node(sinfo, node, NODE_name), names.names[i]) != 0) {
+            key = next_key(key);
+            node = dk_table_find(&table, key);
+        }
+        sinfo->by_name[i] = node;
+        sinfo->rank[node] = i;
+    }
+    dk_table_release(&table);
+    dk_hostlist_release(&names);
+}
+
 /* --- groups --- */
 
 void sinfo_measures(const struct sinfo *sinfo, uint32_t node, int64_t out[SINFO_MEASURE_COUNT])
@@ -292,15 +342,6 @@ static void write_key(const struct sinfo *sinfo, const struct sinfo_group *group
     }
 }
 
-static uint64_t hash(const struct dk_buf *key)
-{
-    uint64_t value = 14695981039346656037U;
-
-    for (size_t i = 0; i < key->size; i++)
-        value = (value ^ key->data[i]) * 1099511628211U;
-    return value == 0 ? 1 : value;
-}
-
 static void place(struct gatherer *gatherer, uint32_t partition, uint32_t node)
 {
     struct sinfo *sinfo = gatherer->sinfo;
@@ -315,7 +356,7 @@ static void place(struct gatherer *gatherer, uint32_t partition, uint32_t node)
     sinfo_measures(sinfo, node, probe.least);
     sinfo_measures(sinfo, node, probe.most);
     write_key(sinfo, &probe, &gatherer->key);
-    for (at = hash(&gatherer->key);; at = at + 1 == 0 ? 1 : at + 1) {
+    for (at = hash(gatherer->key.data, gatherer->key.size);; at = next_key(at)) {
         uint32_t slot = dk_table_find(&gatherer->table, at);
         struct sinfo_group *group;
 
@@ -389,7 +430,8 @@ void sinfo_gather(struct sinfo *sinfo)
     dk_table_init(&gatherer.table, &dk_heap);
     dk_buf_init(&gatherer.key, &dk_heap, 1 << 20);
     dk_buf_init(&gatherer.other, &dk_heap, 1 << 20);
-    for (uint32_t node = 0; node < sinfo->node_rows.rows; node++) {
+    for (uint32_t i = 0; i < sinfo->node_rows.rows; i++) {
+        uint32_t node = sinfo->by_name[i];
         const char *partitions = sinfo_node(sinfo, node, NODE_partitions);
 
         if (!node_is_wanted(sinfo, node))
@@ -406,6 +448,11 @@ void sinfo_gather(struct sinfo *sinfo)
 
 void sinfo_forget(struct sinfo *sinfo)
 {
+    size_t order_bytes = (sinfo->node_rows.rows + 1) * sizeof(uint32_t);
+
+    dk_alloc_free(&dk_heap, sinfo->by_name, order_bytes);
+    dk_alloc_free(&dk_heap, sinfo->rank, order_bytes);
+    sinfo->by_name = sinfo->rank = NULL;
     dk_rows_release(&sinfo->node_rows);
     dk_rows_release(&sinfo->part_rows);
     dk_alloc_free(&dk_heap, sinfo->groups, sinfo->group_capacity * sizeof(*sinfo->groups));

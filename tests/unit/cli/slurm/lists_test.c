@@ -67,8 +67,8 @@ static const char *const steps[] = {
     NULL,
 };
 static const char *const nodes[] = {
-    "name=s1 state=ALLOCATED cores_used=2 partitions=main,short",
     "name=s2 state=MIXED cores_used=1 partitions=main,short",
+    "name=s1 state=ALLOCATED cores_used=2 partitions=main,short",
     "name=s3 state=DOWN condition=DOWN reason=no~power reason_user=root "
     "reason_time=1795611616000000",
     "name=s4 state=DRAINED condition=DRAINED reason=bad~disk reason_user=root "
