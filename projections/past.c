@@ -3,7 +3,8 @@
 
 #include "log/log.h"
 
-/* The time of a batch is that of its last event. */
+/* A batch is all or nothing: the one that has the event at_seq counts. Its time is that of its last
+ * event. */
 static enum dk_status is_beyond(const struct dk_log_batch *batch, int64_t at_seq, int64_t at_time,
                                 struct dk_arena *arena, bool *beyond, struct dk_err *err)
 {
@@ -11,7 +12,7 @@ static enum dk_status is_beyond(const struct dk_log_batch *batch, int64_t at_seq
     struct dk_event event;
     enum dk_status status;
 
-    *beyond = at_seq > 0 && (int64_t)(batch->seq_first + batch->count - 1) > at_seq;
+    *beyond = at_seq > 0 && (int64_t)batch->seq_first > at_seq;
     if (*beyond || at_time <= 0)
         return DK_OK;
     dk_arena_reset(arena);
