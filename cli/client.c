@@ -183,8 +183,12 @@ int cli_client_send(struct cli_client *client, struct dk_request *requests, uint
         dk_alloc_free(&dk_heap, outcomes, size);
         return cli_fail(&err);
     }
-    for (uint32_t i = 0; i < count; i++)
-        *accepted += outcomes[i].kind != DK_OUTCOME_REJECTED;
+    for (uint32_t i = 0; i < count; i++) {
+        if (outcomes[i].kind == DK_OUTCOME_REJECTED)
+            continue;
+        (*accepted)++;
+        client->seq = outcomes[i].seq;
+    }
     if (*accepted < count)
         exit = CLI_EXIT_REFUSED;
     if (client->common->json)

@@ -51,6 +51,7 @@ struct cli_client {
     const struct cli_common *common;
     struct dk_session session;
     struct cli_style style;
+    int64_t seq; /* of the last request that was accepted */
 };
 
 /* Finds the cluster; CLI_GO_ON, or the exit status of what has been said by then. */

@@ -199,7 +199,7 @@ static int send(struct cli_client *client, const struct config_options *options,
     request.apply_configuration.replaces = replaces;
     exit = cli_client_send(client, &request, 1, &name, &accepted);
     if (accepted > 0)
-        (void)printf("applied, seq %lld\n", (long long)client->session.seq);
+        (void)printf("applied, seq %lld\n", (long long)client->seq);
     return exit;
 }
 

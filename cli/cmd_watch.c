@@ -376,12 +376,12 @@ static void enter_screen(void)
         raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO);
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &raw);
     }
-    (void)fputs("\033[?1049h\033[?25l", stdout);
+    (void)fputs("\033[?1049h\033[?25l\033[?7l", stdout);
 }
 
 static void leave_screen(void)
 {
-    (void)fputs("\033[?25h\033[?1049l", stdout);
+    (void)fputs("\033[?7h\033[?25h\033[?1049l", stdout);
     (void)fflush(stdout);
     (void)tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
 }

@@ -280,6 +280,12 @@ static int parse_option(const struct cli_command *command, int argc, char **argv
     return set_value(command, option, value, values);
 }
 
+/* No option begins with one: -1h30m is an operand. */
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv, void *values, int *operands)
 {
     bool is_over = false;
@@ -289,7 +295,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, void *va
     for (int i = 0; i < argc && status == CLI_GO_ON; i++) {
         if (!is_over && strcmp(argv[i], "--") == 0)
             is_over = true;
-        else if (!is_over && argv[i][0] == '-' && argv[i][1] != 0)
+        else if (!is_over && argv[i][0] == '-' && argv[i][1] != 0 && !is_digit(argv[i][1]))
             status = parse_option(command, argc, argv, &i, values);
         else
             argv[count++] = argv[i];

@@ -285,10 +285,13 @@ static void write_cell(const struct cli_listing *listing, uint32_t column, struc
         cli_paint(style, CLI_PLAIN, out);
     if (!listing->headings[column].is_right && !is_last)
         pad(out, space);
-    if (is_last)
-        (void)dk_buf_add(out, "\n", 1);
-    else
+    if (!is_last) {
         pad(out, BETWEEN);
+        return;
+    }
+    while (out->size > 0 && out->data[out->size - 1] == ' ')
+        out->size--;
+    (void)dk_buf_add(out, "\n", 1);
 }
 
 void cli_listing_write(const struct cli_listing *listing, bool has_heading, uint32_t rows,

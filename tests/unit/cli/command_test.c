@@ -80,6 +80,8 @@ static void options_mix_with_operands_in_both_spellings(void **state)
     assert_string_equal(argv[0], "-");
     assert_int_equal(values.number, -2);
     assert_string_equal(values.text, "");
+    assert_int_equal(PARSE("-1h30m"), CLI_GO_ON);
+    assert_string_equal(argv[0], "-1h30m");
 }
 
 static void mistakes_are_usage_errors(void **state)
