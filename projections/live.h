@@ -136,9 +136,13 @@ struct dk_text dk_live_cluster(struct dk_live *live);
 int64_t dk_live_node_find(struct dk_live *live, struct dk_text name);
 
 /* Appends the orders of this node after `after`, each `| size u32 LE | order |`, and forgets those
- * that the question says are done. *seq: up to where this is all. False: there is none. */
-bool dk_live_orders(struct dk_live *live, uint32_t node, int64_t after, struct dk_buf *out,
-                    int64_t *seq);
+ * that the question says are done. *seq: up to where this is all. DK_AGAIN: there is none; DK_END:
+ * what came after is not known any more, ask with 0. */
+enum dk_status dk_live_orders(struct dk_live *live, uint32_t node, int64_t after,
+                              struct dk_buf *out, int64_t *seq, struct dk_err *err);
+/* From here on nodes are served: between begin and end, when the log was read. Before, no
+ * ForgetJob is kept, for every node asks with 0 first. */
+void dk_live_serve(struct dk_live *live);
 uint64_t dk_live_orders_outstanding(struct dk_live *live);
 
 #endif

@@ -63,7 +63,8 @@ struct dk_live_node {
     bool lost;
     struct dk_order_entry *orders;
     uint32_t order_count, order_capacity;
-    uint32_t rank; /* among all, by name: n2 before n10 */
+    int64_t orders_floor; /* ForgetJobs up to here are not kept */
+    uint32_t rank;        /* among all, by name: n2 before n10 */
 };
 
 struct dk_live_partition {
@@ -121,6 +122,8 @@ struct dk_live {
     int64_t settings_seq, settings_time;
     int32_t settings_epoch;
     uint64_t orders_outstanding;
+    int64_t orders_floor; /* of all nodes */
+    bool serves;
 
     /* What lists may still look at: freed when all that were open then are closed. */
     _Atomic uint32_t readers[2];

@@ -197,6 +197,8 @@ void dk_live_run_count(struct dk_live *live, const struct dk_live_job *job,
                              ? spec->memory_mib_per_node
                              : spec->memory_mib_per_cpu * run->node_cores[i];
 
+        if (spec->exclusive) /* all of the node, and alone there */
+            memory = sign > 0 ? node->memory : node->memory_used;
         node->cores_used += sign * (int64_t)run->node_cores[i];
         node->gpus_used += sign * (int64_t)run->node_gpus[i];
         node->memory_used += sign * memory;

@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FORGETS_MAX = 4096 };
+#define DROP_FORGETS INT64_MAX
+
 /* --- folding --- */
 
 static void add(struct dk_live *live, uint32_t number, const struct dk_order_entry *entry)
@@ -75,8 +78,10 @@ static void drop_if(struct dk_live *live, struct dk_live_node *node, int64_t job
     for (uint32_t i = 0; i < node->order_count; i++) {
         const struct dk_order_entry *entry = &node->orders[i];
         bool over = job != 0 && entry->job == job && entry->attempt == attempt;
-        bool taken = job == 0 && entry->seq <= done &&
-                     (entry->kind == DK_ORDERED_SIGNAL || entry->kind == DK_ORDERED_FORGET);
+        bool taken = job == 0 && (done == DROP_FORGETS
+                                      ? entry->kind == DK_ORDERED_FORGET
+                                      : entry->seq <= done && (entry->kind == DK_ORDERED_SIGNAL ||
+                                                               entry->kind == DK_ORDERED_FORGET));
 
         if (!over && !taken)
             node->orders[kept++] = *entry;
@@ -85,11 +90,39 @@ static void drop_if(struct dk_live *live, struct dk_live_node *node, int64_t job
     node->order_count = kept;
 }
 
+/* A node that has not asked for so long begins anew when it does: what it has and the answer does
+ * not name is over. So does every node after the log was read, and nothing is kept for it then. */
+static void forget(struct dk_live *live, uint32_t number, const struct dk_live_job *job,
+                   const struct dk_meta *meta)
+{
+    struct dk_live_node *node = &live->nodes[number];
+
+    if (node->order_count >= FORGETS_MAX) {
+        drop_if(live, node, 0, 0, DROP_FORGETS);
+        node->orders_floor = meta->seq;
+    }
+    add(live, number,
+        &(struct dk_order_entry){ .seq = meta->seq,
+                                  .time = meta->time,
+                                  .epoch = meta->epoch,
+                                  .job = job->id,
+                                  .attempt = job->attempt,
+                                  .kind = DK_ORDERED_FORGET });
+}
+
 void dk_orders_over(struct dk_live *live, const struct dk_live_job *job, const struct dk_meta *meta)
 {
-    for (uint32_t i = 0; i < job->run->node_count; i++)
+    for (uint32_t i = 0; i < job->run->node_count; i++) {
         drop_if(live, &live->nodes[job->run->numbers[i]], job->id, job->attempt, 0);
-    add_for_run(live, job, meta, (struct dk_order_entry){ .kind = DK_ORDERED_FORGET });
+        if (live->serves)
+            forget(live, job->run->numbers[i], job, meta);
+    }
+}
+
+void dk_live_serve(struct dk_live *live)
+{
+    live->serves = true;
+    live->orders_floor = live->seq;
 }
 
 void dk_orders_settings(struct dk_live *live, const struct dk_meta *meta)
@@ -208,6 +241,8 @@ static void make_run(struct dk_live *live, const struct dk_live_job *job, uint32
     order->memory_mib = spec->memory_mib_per_node > 0
                             ? spec->memory_mib_per_node
                             : spec->memory_mib_per_cpu * run->node_cores[here];
+    if (order->memory_mib > live->nodes[number].memory) /* an exclusive job has every core */
+        order->memory_mib = live->nodes[number].memory;
 }
 
 static bool make(struct dk_live *live, const struct dk_order_entry *entry, uint32_t number,
@@ -279,20 +314,14 @@ static void append_settings(const struct dk_live *live, struct dk_buf *out)
     append(&order, out);
 }
 
-bool dk_live_orders(struct dk_live *live, uint32_t number, int64_t after, struct dk_buf *out,
-                    int64_t *seq)
+/* With the lock held. */
+static void append_orders(struct dk_live *live, uint32_t number, int64_t after, struct dk_buf *out)
 {
+    struct dk_live_node *node = &live->nodes[number];
+    bool settings_due = live->settings_seq > after;
     struct dk_arena arena;
-    struct dk_live_node *node;
-    size_t before = out->size;
-    bool settings_due;
 
     dk_arena_init(&arena, &dk_heap);
-    DK_CHECK(pthread_rwlock_wrlock(&live->lock) == 0);
-    node = &live->nodes[number];
-    if (after > 0)
-        drop_if(live, node, 0, 0, after);
-    settings_due = live->settings_seq > after;
     for (uint32_t i = 0; i < node->order_count; i++) {
         const struct dk_order_entry *entry = &node->orders[i];
         struct dk_order order;
@@ -308,10 +337,31 @@ bool dk_live_orders(struct dk_live *live, uint32_t number, int64_t after, struct
     }
     if (settings_due)
         append_settings(live, out);
+    dk_arena_release(&arena);
+}
+
+enum dk_status dk_live_orders(struct dk_live *live, uint32_t number, int64_t after,
+                              struct dk_buf *out, int64_t *seq, struct dk_err *err)
+{
+    struct dk_live_node *node;
+    size_t before = out->size;
+    bool known;
+
+    DK_CHECK(pthread_rwlock_wrlock(&live->lock) == 0);
+    node = &live->nodes[number];
+    known = after == 0 ||
+            (after >= live->orders_floor && after >= node->orders_floor && after <= live->seq);
+    if (known) {
+        /* Who begins anew is told by what is not named. */
+        drop_if(live, node, 0, 0, after > 0 ? after : DROP_FORGETS);
+        append_orders(live, number, after, out);
+    }
     *seq = live->seq;
     DK_CHECK(pthread_rwlock_unlock(&live->lock) == 0);
-    dk_arena_release(&arena);
-    return out->size > before;
+    if (!known)
+        return dk_fail(err, DK_END, "what came after seq %lld is not known any more: ask with 0",
+                       (long long)after);
+    return out->size > before ? DK_OK : DK_AGAIN;
 }
 
 uint64_t dk_live_orders_outstanding(struct dk_live *live)

@@ -167,6 +167,7 @@ static enum dk_status catch_up_done(struct folder *folder, struct dk_err *err)
     enum dk_status status;
 
     dk_live_begin(projector->live);
+    dk_live_serve(projector->live);
     status = commit(folder, seq, err);
     dk_live_end(projector->live);
     if (status == DK_OK && projector->building != NULL) {

@@ -360,18 +360,28 @@ static void answer_orders(struct dk_projector *projector, struct dk_http_exchang
     int64_t from = after != NULL ? strtoll(after, NULL, 10) : 0, seq;
     int64_t node = name != NULL ? dk_live_node_find(projector->live, dk_text_of(name)) : -1;
     int wait = wait_of(exchange, 0);
+    struct dk_peer peer = dk_http_peer(exchange);
+    enum dk_status status;
     struct dk_buf body;
+    struct dk_err err;
 
+    if (peer.uid != 0 && peer.uid != projector->own_uid) {
+        dk_http_fail(exchange, 403, "NOT_PERMITTED", "orders are for agents");
+        return;
+    }
     if (node < 0) {
         dk_http_fail(exchange, 404, "NOT_FOUND", "no node '%s' has registered",
                      name != NULL ? name : "");
         return;
     }
     dk_buf_init(&body, &dk_heap, ANSWER_MAX);
-    if (!dk_live_orders(projector->live, (uint32_t)node, from, &body, &seq) && wait > 0 &&
-        !timed_out) {
+    status = dk_live_orders(projector->live, (uint32_t)node, from, &body, &seq, &err);
+    if (status == DK_END || (status == DK_AGAIN && wait > 0 && !timed_out)) {
         dk_buf_release(&body);
-        dk_waits_node(projector->waits, exchange, (uint32_t)node, wait, answer_orders);
+        if (status == DK_END)
+            dk_http_fail(exchange, 410, "NOT_FOUND", "%s", err.text);
+        else
+            dk_waits_node(projector->waits, exchange, (uint32_t)node, wait, answer_orders);
         return;
     }
     dk_http_answer(exchange, 200, "application/vnd.docket.orders", seq, &body);

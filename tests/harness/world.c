@@ -254,6 +254,8 @@ static void end_world(struct world *world)
     world->result->digest = dk_core_digest(world->core);
     if (world->log != NULL && !is_bad(world))
         fold_log(world);
+    if (world->log != NULL && world->options->read_log != NULL)
+        world->options->read_log(world->options->context, world->log_name);
 }
 
 static void begin_world(struct world *world)

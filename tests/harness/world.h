@@ -26,6 +26,9 @@ struct world_options {
     bool restore;        /* the core is put away as bytes and restored, again and again */
     bool quiet;          /* no log, no fold at the end: faster */
     bool print;          /* every event as a line of JSON */
+    void (*read_log)(void *context,
+                     const char *uri); /* at the end, before it is gone; may be NULL */
+    void *context;                     /* of read_log */
 };
 
 struct world_start {
