@@ -240,7 +240,10 @@ static bool choose_format(struct squeue *squeue)
         slurm_format_parse(&squeue->columns, format, false);
     }
     if (sort == NULL)
-        sort = squeue->has_steps ? "P,i" : squeue->is_start ? "S" : "P,t,-p";
+        sort = squeue->has_steps        ? "P,i"
+               : squeue->is_start       ? "S"
+               : squeue->job_count == 1 ? "P,t" /* tasks of one array have one priority */
+                                        : "P,t,-p";
     return squeue->is_json || slurm_sort_parse(&squeue->order, &squeue->columns, sort);
 }
 

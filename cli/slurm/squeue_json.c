@@ -198,14 +198,56 @@ static void add_resources(struct dk_buf *out, const struct slurm_job *job)
     (void)dk_buf_add_text(out, ", \"allocated_nodes\": []}");
 }
 
+/* What several columns say together. */
+static void add_derived(struct dk_buf *out, const struct slurm_job *job, const struct key *key)
+{
+    int64_t number = slurm_job_number(job, JOB_attempt);
+    bool is_waiting = slurm_job_phase(job) == SLURM_WAITS;
+    size_t start = out->size;
+
+    switch ((int)key->kind) {
+    case RESTARTS:
+        slurm_add_number(out, number > 0 && !is_waiting ? number - 1 : number);
+        return;
+    case EXIT_STATUS:
+        slurm_add_number(out, slurm_job_number(job, JOB_exit_code) * 256 +
+                                  slurm_job_number(job, JOB_exit_signal));
+        return;
+    case START:
+        number = slurm_job_number(job, is_waiting ? JOB_planned : JOB_start);
+        slurm_add_number(out, number / SLURM_SECOND_US);
+        return;
+    case RESOURCES:
+        add_resources(out, job);
+        return;
+    case REASON:
+        (void)dk_buf_add_text(out, slurm_job_reason(job));
+        break;
+    case ARRAY_TEXT:
+        if (*slurm_job_text(job, JOB_array_spec) != '\0')
+            slurm_add_index(out, job);
+        break;
+    case TRES:
+        slurm_add_tres(out, job, false, true);
+        break;
+    case TRES_HELD:
+        if (*slurm_job_text(job, JOB_node_list) != '\0')
+            slurm_add_tres(out, job, false, true);
+        break;
+    default: /* GROUP */
+        slurm_cell_group(job, NULL, out);
+        break;
+    }
+    quote_since(out, start);
+}
+
 static void add_value(struct dk_buf *out, const struct slurm_job *job, const struct key *key)
 {
     const char *text = slurm_job_text(job, key->column);
     int64_t number = slurm_job_number(job, key->column);
-    bool is_waiting = slurm_job_phase(job) == SLURM_WAITS;
     size_t start = out->size;
 
-    switch (key->kind) {
+    switch ((int)key->kind) {
     case CONSTANT:
         (void)dk_buf_add_text(out, key->constant);
         break;
@@ -227,34 +269,8 @@ static void add_value(struct dk_buf *out, const struct slurm_job *job, const str
     case TASK:
         (void)dk_buf_add_text(out, *text == '\0' || *text == '-' ? "null" : text);
         break;
-    case REASON:
-        add_text(out, slurm_job_reason(job));
-        break;
-    case RESTARTS:
-        number = slurm_job_number(job, JOB_attempt);
-        slurm_add_number(out, number > 0 && !is_waiting ? number - 1 : number);
-        break;
-    case EXIT_STATUS:
-        slurm_add_number(out, slurm_job_number(job, JOB_exit_code) * 256 +
-                                  slurm_job_number(job, JOB_exit_signal));
-        break;
     case FILE_ERR:
         add_text(out, *text != '\0' ? text : slurm_job_text(job, JOB_std_out));
-        break;
-    case START:
-        number = slurm_job_number(job, is_waiting ? JOB_planned : JOB_start);
-        slurm_add_number(out, number / SLURM_SECOND_US);
-        break;
-    case ARRAY_TEXT:
-        if (*slurm_job_text(job, JOB_array_spec) != '\0')
-            slurm_add_index(out, job);
-        quote_since(out, start);
-        break;
-    case TRES:
-    case TRES_HELD:
-        if (key->kind == TRES || *slurm_job_text(job, JOB_node_list) != '\0')
-            slurm_add_tres(out, job, false, true);
-        quote_since(out, start);
         break;
     case GPUS:
         if (number != 0) {
@@ -263,12 +279,8 @@ static void add_value(struct dk_buf *out, const struct slurm_job *job, const str
         }
         quote_since(out, start);
         break;
-    case GROUP:
-        slurm_cell_group(job, NULL, out);
-        quote_since(out, start);
-        break;
-    case RESOURCES:
-        add_resources(out, job);
+    default:
+        add_derived(out, job, key);
         break;
     }
 }

@@ -118,10 +118,13 @@ static bool list_has(const char *list, const char *value)
 {
     size_t size = value == NULL ? 0 : strcspn(value, " ");
 
-    for (; list != NULL && *list != '\0';
-         list += strcspn(list, ",") + (list[strcspn(list, ",")] != 0))
-        if (strcspn(list, ",") == size && strncmp(list, value, size) == 0)
+    while (list != NULL && value != NULL && *list != '\0') {
+        size_t item = strcspn(list, ",");
+
+        if (item == size && strncmp(list, value, size) == 0)
             return true;
+        list += item + (list[item] == ',');
+    }
     return false;
 }
 
@@ -275,7 +278,9 @@ static void squeue_asks_only_for_the_columns_that_it_shows(void **state)
 {
     (void)state;
     PRINTS("squeue|-h|-j|10|-o|%t", "PD\n");
-    assert_string_equal(asked, "id,partition,state,state_short,priority");
+    assert_string_equal(asked, "id,partition,state,state_short");
+    PRINTS("squeue|-h|-o|%A", "6\n10\n9\n7\n4\n5\n");
+    assert_string_equal(asked, "id,partition,state_short,priority");
     PRINTS("squeue|-h|-S|i|-o%A", "4\n5\n6\n7\n9\n10\n");
     assert_string_equal(asked, "id,array_job,array_task,array_spec,array_max");
 }

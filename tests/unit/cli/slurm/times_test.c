@@ -168,7 +168,7 @@ static void a_time_that_is_none_is_refused_where_it_goes_wrong(void **state)
     assert_int_equal(parsed("foo"), INT64_MIN);
     assert_int_equal(parsed("2026-13-01"), INT64_MIN + 5);
     assert_int_equal(parsed("now+x"), INT64_MIN + 4);
-    assert_true(parsed("25:00") < 0 && parsed("25:00") < -86400 * 400);
+    assert_true(parsed("25:00") < -86400 * 400);
     assert_true(parsed("") < -86400 * 400);
     assert_true(parsed("1") < -86400 * 400);
 
