@@ -136,7 +136,7 @@ static enum dk_status meta_read(struct dk_history *history, struct dk_store *sto
     return DK_OK;
 }
 
-static void meta_put(struct dk_history *history, int64_t seq)
+static enum dk_status meta_write(struct dk_history *history, int64_t seq, struct dk_err *err)
 {
     static const uint8_t key[] = { DK_KEY_META };
     uint8_t value[3 * DK_VARINT_MAX];
@@ -144,8 +144,8 @@ static void meta_put(struct dk_history *history, int64_t seq)
 
     at = dk_varint_put(at, (uint64_t)history->life_us_max);
     at = dk_varint_put(at, history->rows);
-    dk_store_put(history->kept->store, (struct dk_bytes){ key, 1 },
-                 (struct dk_bytes){ value, (uint32_t)(at - value) });
+    return dk_store_write(history->kept->store, (struct dk_bytes){ key, 1 },
+                          (struct dk_bytes){ value, (uint32_t)(at - value) }, err);
 }
 
 static enum dk_status path_open(struct dk_history *history, const char *path, struct dk_err *err)
@@ -256,10 +256,8 @@ void dk_history_close(struct dk_history *history)
     if (history == NULL)
         return;
     if (history->kept != NULL && history->kept->store != NULL && !history->dirty &&
-        history->seq != history->seq_written) {
-        meta_put(history, history->seq);
-        (void)dk_store_write(history->kept->store, NULL);
-    }
+        history->seq != history->seq_written)
+        (void)meta_write(history, history->seq, NULL);
     kept_drop(history->kept);
     dk_buf_release(&history->bytes);
     dk_alloc_free(&dk_heap, history->marks, history->mark_capacity * sizeof(*history->marks));
@@ -340,8 +338,7 @@ static enum dk_status history_write(struct dk_history *history, int64_t seq, str
     if (history->kept->store == NULL)
         return dk_fail(err, DK_IO, "history '%s' is closed", history->kept->path);
     dk_history_put_marks(history);
-    meta_put(history, seq);
-    status = dk_store_write(history->kept->store, err);
+    status = meta_write(history, seq, err);
     if (status != DK_OK)
         return status;
     history->dirty = false;
@@ -415,9 +412,10 @@ void dk_history_view_close(struct dk_history_view *view)
     if (view == NULL)
         return;
     history = view->history;
-    (void)pthread_mutex_lock(&history->lock->mutex);
+    /* Not under the lock: a commit may hold it and wait for this. */
     if (view->kept->store != NULL)
         dk_store_snapshot_release(view->kept->store, view->snapshot);
+    (void)pthread_mutex_lock(&history->lock->mutex);
     kept_drop(view->kept);
     (void)pthread_mutex_unlock(&history->lock->mutex);
     free(view);

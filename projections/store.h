@@ -39,8 +39,10 @@ enum dk_status dk_store_remove(const char *path, struct dk_err *err); /* one tha
 
 void dk_store_put(struct dk_store *store, struct dk_bytes key, struct dk_bytes value);
 void dk_store_add(struct dk_store *store, struct dk_bytes key, struct dk_bytes value); /* join */
-/* On failure what was gathered stays, to be written again. */
-enum dk_status dk_store_write(struct dk_store *store, struct dk_err *err);
+/* Writes what was gathered, and `mark` (at most 64 bytes, new with each write) at `key`. On failure
+ * what was gathered stays, to be written with the next write: once, whatever became of it. */
+enum dk_status dk_store_write(struct dk_store *store, struct dk_bytes key, struct dk_bytes mark,
+                              struct dk_err *err);
 enum dk_status dk_store_sync(struct dk_store *store, struct dk_err *err);
 /* After much was written: gives memory that is free back to the system. A millisecond or two. */
 void dk_store_rest(void);

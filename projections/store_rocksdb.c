@@ -10,17 +10,23 @@
  * from its end is folded again from docket's own log. It also never has to be younger than
  * something else that is kept: dk_store_sync is called before the live view's snapshot is saved.
  *
- * A write that failed leaves RocksDB refusing all others until it is opened anew; when nobody
- * reads, the next dk_store_write does that. */
+ * A write that failed leaves RocksDB refusing all others until it is opened anew. The next
+ * dk_store_write does that, once there is space (with a full disk reading goes on) and those who
+ * read are done. Whether the failed write is in the WAL after all nobody can say before, so it is
+ * kept apart from what comes later, and its mark, looked up in the store that was opened anew,
+ * tells whether it has to be written again: joins must not be done twice. */
 #include "projections/store.h"
 
 #include "base/check.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
 
 enum {
     WRITE_BUFFER = 2 << 20,
@@ -33,7 +39,9 @@ enum {
     TRAINING = 512 << 10,
     ZSTD_LEVEL = 3,
     ZSTD_LEVEL_BOTTOM = 6,
-    JOIN_SIZE_MAX = 64 << 20
+    JOIN_SIZE_MAX = 64 << 20,
+    SPACE_MIN = 4 << 20, /* free, before it is opened anew */
+    MARK_MAX = 64
 };
 
 struct dk_store {
@@ -46,8 +54,11 @@ struct dk_store {
     rocksdb_writeoptions_t *write;
     rocksdb_readoptions_t *read;
     pthread_mutex_t mutex; /* over `readers` and over opening anew */
-    uint32_t readers;      /* snapshots and cursors */
-    bool broken;           /* a write failed; open it anew before the next */
+    pthread_cond_t drained;
+    uint32_t readers;            /* snapshots and cursors */
+    rocksdb_writebatch_t *stuck; /* failed, may have been done; NULL: none */
+    uint8_t mark[MARK_MAX];      /* of that one */
+    uint32_t mark_size;
 };
 
 struct dk_store_snapshot {
@@ -202,7 +213,6 @@ static enum dk_status store_open_db(struct dk_store *store, struct dk_err *err)
         store->db = NULL;
         return store_fail(store, text, err);
     }
-    store->broken = false;
     return DK_OK;
 }
 
@@ -217,6 +227,7 @@ enum dk_status dk_store_open(struct dk_store **out, const char *path,
     DK_CHECK(store->path != NULL);
     store->options = *options;
     (void)pthread_mutex_init(&store->mutex, NULL);
+    (void)pthread_cond_init(&store->drained, NULL);
     options_make(store);
     store->batch = rocksdb_writebatch_create();
     store->write = rocksdb_writeoptions_create();
@@ -242,6 +253,9 @@ void dk_store_close(struct dk_store *store)
     rocksdb_writebatch_destroy(store->batch);
     rocksdb_options_destroy(store->db_options);
     rocksdb_cache_destroy(store->cache);
+    if (store->stuck != NULL)
+        rocksdb_writebatch_destroy(store->stuck);
+    (void)pthread_cond_destroy(&store->drained);
     (void)pthread_mutex_destroy(&store->mutex);
     free(store->path);
     free(store);
@@ -275,15 +289,36 @@ void dk_store_add(struct dk_store *store, struct dk_bytes key, struct dk_bytes v
                              (const char *)value.data, value.size);
 }
 
-/* After a failed write: open it anew, unless somebody reads just now. */
+static bool has_space(const struct dk_store *store)
+{
+    struct statvfs disk;
+
+    return statvfs(store->path, &disk) != 0 || disk.f_bavail * disk.f_frsize >= SPACE_MIN;
+}
+
+/* Waits a second for those who read; the caller keeps new ones away. */
+static bool readers_drain(struct dk_store *store)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    while (store->readers > 0)
+        if (pthread_cond_timedwait(&store->drained, &store->mutex, &until) == ETIMEDOUT)
+            return store->readers == 0;
+    return true;
+}
+
 static enum dk_status store_mend(struct dk_store *store, struct dk_err *err)
 {
     enum dk_status status;
 
+    if (!has_space(store))
+        return dk_fail(err, DK_FULL, "view '%s' waits for space on its disk", store->path);
     (void)pthread_mutex_lock(&store->mutex);
-    if (store->readers > 0) {
+    if (!readers_drain(store)) {
         status =
-            dk_fail(err, DK_BUSY, "view '%s' is to be opened anew once nobody reads", store->path);
+            dk_fail(err, DK_IO, "view '%s' is being read and cannot be opened anew", store->path);
     } else {
         if (store->db != NULL)
             rocksdb_close(store->db);
@@ -293,20 +328,55 @@ static enum dk_status store_mend(struct dk_store *store, struct dk_err *err)
     return status;
 }
 
-enum dk_status dk_store_write(struct dk_store *store, struct dk_err *err)
+static enum dk_status batch_write(struct dk_store *store, rocksdb_writebatch_t *batch,
+                                  struct dk_err *err)
 {
     char *text = NULL;
 
-    if (store->broken) {
-        enum dk_status status = store_mend(store, err);
+    rocksdb_write(store->db, store->write, batch, &text);
+    return text != NULL ? store_fail(store, text, err) : DK_OK;
+}
 
-        if (status != DK_OK)
-            return status;
-    }
-    rocksdb_write(store->db, store->write, store->batch, &text);
-    if (text != NULL) {
-        store->broken = true;
-        return store_fail(store, text, err);
+/* The write that failed before: done by now, one way or the other. */
+static enum dk_status stuck_write(struct dk_store *store, struct dk_bytes key, struct dk_err *err)
+{
+    enum dk_status status = store_mend(store, err);
+    struct dk_buf found;
+
+    if (status != DK_OK)
+        return status;
+    dk_buf_init(&found, &dk_heap, JOIN_SIZE_MAX);
+    status = dk_store_get(store, key, &found, err);
+    if (status == DK_NOT_FOUND ||
+        (status == DK_OK && (found.size != store->mark_size ||
+                             memcmp(found.data, store->mark, store->mark_size) != 0)))
+        status = batch_write(store, store->stuck, err);
+    dk_buf_release(&found);
+    if (status != DK_OK)
+        return status;
+    rocksdb_writebatch_destroy(store->stuck);
+    store->stuck = NULL;
+    return DK_OK;
+}
+
+enum dk_status dk_store_write(struct dk_store *store, struct dk_bytes key, struct dk_bytes mark,
+                              struct dk_err *err)
+{
+    enum dk_status status = DK_OK;
+
+    DK_CHECK(mark.size <= MARK_MAX);
+    if (store->stuck != NULL)
+        status = stuck_write(store, key, err);
+    if (status != DK_OK)
+        return status;
+    dk_store_put(store, key, mark);
+    status = batch_write(store, store->batch, err);
+    if (status != DK_OK) {
+        store->stuck = store->batch;
+        memcpy(store->mark, mark.data, mark.size);
+        store->mark_size = mark.size;
+        store->batch = rocksdb_writebatch_create();
+        return status;
     }
     rocksdb_writebatch_clear(store->batch);
     return DK_OK;
@@ -350,6 +420,8 @@ static void reader_count(struct dk_store *store, int change)
 {
     (void)pthread_mutex_lock(&store->mutex);
     store->readers += (uint32_t)change;
+    if (store->readers == 0)
+        (void)pthread_cond_signal(&store->drained);
     (void)pthread_mutex_unlock(&store->mutex);
 }
 

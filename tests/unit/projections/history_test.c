@@ -531,6 +531,23 @@ static char *usage_total(struct dk_history *history)
     return text;
 }
 
+static void expect_usage(const struct site *site)
+{
+    struct dk_history *whole = NULL;
+    char other[SCRATCH_MAX], *kept, *expected;
+
+    scratch_make(other);
+    assert_good(dk_history_open(&whole, other, &good_err));
+    give_all((struct site *)(uintptr_t)site, whole, 0, 9);
+    kept = usage_total(site->history);
+    expected = usage_total(whole);
+    assert_string_equal(kept, expected);
+    free(kept);
+    free(expected);
+    dk_history_close(whole);
+    scratch_remove(other);
+}
+
 /* A projector's life: goes on from where history is. Returns its exit status. */
 static int fold_child(const struct site *site, uint64_t seed)
 {
@@ -560,8 +577,6 @@ static int fold_child(const struct site *site, uint64_t seed)
 static void test_killed_at_any_moment_each_run_is_kept_and_counted_once(void **state)
 {
     struct site site;
-    struct dk_history *whole = NULL;
-    char other[SCRATCH_MAX], *kept, *expected;
     struct dk_history_stat stat_of;
     int killed = 0, status = -1;
 
@@ -586,18 +601,9 @@ static void test_killed_at_any_moment_each_run_is_kept_and_counted_once(void **s
     assert_good(dk_history_open(&site.history, site.folder, &good_err));
     assert_false(dk_history_was_damaged(site.history));
     ask_much(&site, site.history, 4, 100);
-    scratch_make(other);
-    assert_good(dk_history_open(&whole, other, &good_err));
-    give_all(&site, whole, 0, 9);
-    kept = usage_total(site.history);
-    expected = usage_total(whole);
-    assert_string_equal(kept, expected);
+    expect_usage(&site);
     dk_history_stat(site.history, &stat_of);
     assert_int_equal(stat_of.rows, site.count);
-    free(kept);
-    free(expected);
-    dk_history_close(whole);
-    scratch_remove(other);
     site_end(&site);
 }
 
@@ -639,17 +645,21 @@ static void test_a_full_disk_loses_nothing_once_there_is_space(void **state)
     (void)signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     tight = before;
-    tight.rlim_cur = 40000; /* of each file */
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
     for (uint32_t i = 0; i < site.count; i++) {
+        struct dk_history_view *view = i % 7 == 0 ? dk_history_view_open(site.history) : NULL;
+
+        if (i % 100 == 0) { /* full, and not, and full again */
+            tight.rlim_cur = i % 300 == 0 && i < 1500 ? 20000 + i * 10 : before.rlim_cur;
+            assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+        }
         give(site.history, &site.past[i]);
+        dk_history_view_close(view);
         failed += dk_history_commit(site.history, site.past[i].row->seq, &err) != DK_OK;
-        if (i == 1000)
-            assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     }
     assert_in_range(failed, 1, 1500);
     assert_good(dk_history_commit(site.history, site.seq, &good_err));
     ask_much(&site, site.history, 5, 100);
+    expect_usage(&site);
     site_end(&site);
 }
 
