@@ -120,8 +120,12 @@ int cli_log_cat(const struct cli_command *command, int argc, char **argv)
     if (operands == 0 && dk_place_find(&place, options.dir, false, &err) != DK_OK)
         return cli_fail(&err);
     if (dk_log_reader_open(&reader, operands > 0 ? argv[0] : place.log_uri, (uint64_t)options.from,
-                           &err) != DK_OK)
+                           &err) != DK_OK) {
+        if (operands == 0 && err.status == DK_IO)
+            (void)fprintf(stderr, "docket: without the right to read the log itself: 'docket log "
+                                  "follow --after 0'\n");
         return cli_fail(&err);
+    }
     dk_arena_init(&cat.arena, &dk_heap);
     dk_buf_init(&cat.line, &dk_heap, LINE_SIZE_MAX);
     do {

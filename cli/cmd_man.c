@@ -361,42 +361,70 @@ static void print_zsh_option(const struct cli_option *option)
     (void)printf("' \\\n");
 }
 
+/* The first words: commands of one word, and families with what belongs to them. */
+static void print_zsh_first(void)
+{
+    char seen[64] = "";
+
+    for (size_t i = 0; i < docket_suite.count; i++) {
+        const struct cli_command *command = &docket_suite.commands[i];
+        size_t size = strcspn(command->name, " ");
+
+        if (strlen(seen) == size && strncmp(seen, command->name, size) == 0)
+            continue;
+        (void)snprintf(seen, sizeof(seen), "%.*s", (int)size, command->name);
+        (void)printf("        '%s:", seen);
+        if (command->name[size] == '\0')
+            print_zsh_text(command->summary, strcspn(command->summary, "\n"));
+        else
+            print_command_words(seen);
+        (void)printf("'\n");
+    }
+}
+
 static void print_zsh(void)
 {
     (void)printf("#compdef docket\n# zsh completion for docket, made by 'docket completion zsh'\n"
                  "_docket() {\n"
-                 "    local -a commands\n"
-                 "    commands=(\n");
+                 "    local -a first second\n"
+                 "    first=(\n");
+    print_zsh_first();
+    (void)printf("    )\n    case $words[2] in\n");
     for (size_t i = 0; i < docket_suite.count; i++) {
         const struct cli_command *command = &docket_suite.commands[i];
+        size_t size = strcspn(command->name, " ");
 
-        (void)printf("        '%s:", command->name);
+        if (command->name[size] == '\0')
+            continue;
+        (void)printf("    %.*s) second+=('%s:", (int)size, command->name, command->name + size + 1);
         print_zsh_text(command->summary, strcspn(command->summary, "\n"));
-        (void)printf("'\n");
+        (void)printf("') ;|\n");
     }
-    (void)printf("    )\n"
+    (void)printf("    esac\n"
                  "    if (( CURRENT == 2 )); then\n"
-                 "        local -aU first=(${${commands%%%%:*}%%%% *})\n"
-                 "        _describe -t commands 'docket command' commands\n"
-                 "        compadd -a first\n"
+                 "        _describe -t commands 'docket command' first\n"
                  "        return\n"
                  "    fi\n"
-                 "    local key=$words[2]\n"
-                 "    (( $+commands[(r)$words[2] $words[3]:*] )) && key=\"$words[2] $words[3]\"\n"
-                 "    case $key in\n");
-    for (size_t i = 0; i < docket_suite.count; i++) {
-        const struct cli_command *command = &docket_suite.commands[i];
+                 "    if (( CURRENT == 3 && $#second )); then\n"
+                 "        _describe -t commands 'docket command' second\n"
+                 "    fi\n"
+                 "    case \"$words[2] $words[3]\" in\n");
+    for (int words = 2; words >= 1; words--) { /* the longer names first */
+        for (size_t i = 0; i < docket_suite.count; i++) {
+            const struct cli_command *command = &docket_suite.commands[i];
 
-        (void)printf("    '%s')\n        _arguments \\\n", command->name);
-        for (const struct cli_option *option = command->options; option->name != NULL; option++)
-            print_zsh_option(option);
-        (void)printf("            '--help[print this]' \\\n            '*:");
-        print_zsh_text(command->operands, strlen(command->operands));
-        (void)printf(":_files' ;;\n");
+            if ((strchr(command->name, ' ') != NULL) != (words == 2))
+                continue;
+            (void)printf("    '%s'%s)\n        _arguments \\\n", command->name,
+                         words == 1 ? "' '*" : "");
+            for (const struct cli_option *option = command->options; option->name != NULL; option++)
+                print_zsh_option(option);
+            (void)printf("            '--help[print this]' \\\n            '*:");
+            print_zsh_text(command->operands, strlen(command->operands));
+            (void)printf(":_files' ;;\n");
+        }
     }
-    (void)printf("    *)\n        local -a second=(${${(M)commands:#$words[2] *}#* })\n"
-                 "        _describe -t commands 'docket command' second ;;\n"
-                 "    esac\n}\n_docket \"$@\"\n");
+    (void)printf("    esac\n}\n_docket \"$@\"\n");
 }
 
 int cli_completion(const struct cli_command *command, int argc, char **argv)

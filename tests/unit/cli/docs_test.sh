@@ -29,12 +29,12 @@ while IFS= read -r command; do
     [ -s "$page" ] || complain "$command has no manual page"
     grep -q "^.B docket $command\$" "$page" || complain "$page is not of $command"
     grep -qF "'$command')" "$work/bash" || complain "bash does not complete $command"
-    grep -qF "'$command')" "$work/zsh" || complain "zsh does not complete $command"
+    grep -qE "^    '$command'('.*)?\)" "$work/zsh" || complain "zsh does not complete $command"
     for option in $(sed -nE 's/^ +(-[a-zA-Z], )?(--[a-z-]+).*/\2/p' <<<"$help"); do
         grep -qF -- ".B ${option//-/\\-}" "$page" || complain "$command $option is not in its manual page"
         sed -n "/^    '$command') words=/p" "$work/bash" | grep -qF -- "$option " ||
             complain "bash does not complete $command $option"
-        sed -n "/^    '$command')/,/;;/p" "$work/zsh" | grep -qE -- "'$option(=|\[)" ||
+        sed -nE "/^    '$command'('.*)?\)/,/;;/p" "$work/zsh" | grep -qE -- "'$option(=|\[)" ||
             complain "zsh does not complete $command $option"
     done
     for option in $(sed -nE 's/^\.B (\\-\\-[a-z\\-]+).*/\1/p' "$page"); do
@@ -56,5 +56,14 @@ complete_words() {
 case " $(complete_words docket log '') " in *" follow "*) ;; *) complain "bash: docket log <Tab> has no follow" ;; esac
 [ "$(complete_words docket queue --color al)" = always ] || complain "bash: queue --color al<Tab>"
 case " $(complete_words docket log cat --sk) " in *" --skip-gaps "*) ;; *) complain "bash: docket log cat --sk<Tab>" ;; esac
+# And zsh, with its own functions replaced by ones that say what they were given.
+if command -v zsh >/dev/null; then
+    offered=$(zsh -fc '_describe() { print -l ${(P)@[-1]} }; _arguments() { print -l -- "$@" }
+        words=(docket "" ""); CURRENT=2; . "$1"; words=(docket log ""); CURRENT=3; _docket
+        words=(docket config apply ""); CURRENT=4; _docket; words=(docket queue ""); CURRENT=3; _docket' x "$work/zsh" 2>&1)
+    for word in cancel:Ask 'log:' follow:Print '--dry-run\[' '--state='; do
+        grep -q -- "^$word" <<<"$offered" || complain "zsh does not offer $word"
+    done
+fi
 [ $failed = 0 ] && echo "$(wc -l <<<"$commands") commands: help, manual pages and completion agree"
 exit $failed
