@@ -1,7 +1,8 @@
 /* waits.c - long polls: who waits for what, and until when
  *
- * A handful of entries for each agent and each watching client: a plain list, looked through when a
- * batch has been applied or the next deadline has come. The thread here is only for deadlines, and
+ * Ten thousand agents wait at a time, and a batch concerns a few of them: so each wait is in two
+ * lists, of all by deadline (most wait equally long, so a new one goes to the end), and of those
+ * that wait for the same node, or for a later seq. The thread here is only for deadlines, and
  * sleeps without end while nobody waits. */
 #define _GNU_SOURCE
 #include "projections/projector_inside.h"
@@ -9,10 +10,12 @@
 #include "base/check.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 struct wait {
-    struct wait *next;
+    struct wait *prev, *next;           /* by deadline; `next` also of those taken */
+    struct wait *peer_prev, *peer_next; /* of the same node; or all that wait for a seq */
     struct dk_http_exchange *exchange;
     dk_wait_over *over;
     int64_t seq; /* waits for more than this; -1: for a node's orders */
@@ -20,14 +23,20 @@ struct wait {
     int64_t deadline_ms;
 };
 
+struct node {
+    struct wait *first; /* who waits for its orders */
+    bool has;           /* something came since it last asked */
+};
+
 struct dk_waits {
     struct dk_projector *projector;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t changed;
-    struct wait *first;
+    struct wait *first, *last; /* by deadline */
+    struct wait *for_seq;
     uint64_t count;
-    int64_t seq;    /* up to which all is applied */
-    bool *node_has; /* something came for the node since it last asked */
+    int64_t seq; /* up to which all is applied */
+    struct node *nodes;
     uint32_t node_room;
     bool stop;
     pthread_t thread;
@@ -41,25 +50,71 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Takes out those for which `due` holds, in a list of their own. */
-static struct wait *take_due(struct dk_waits *waits, bool (*due)(struct dk_waits *, struct wait *))
+/* --- the lists --- */
+
+static void room_for(struct dk_waits *waits, uint32_t node)
 {
-    struct wait **link = &waits->first, *taken = NULL, **end = &taken;
+    uint32_t room = waits->node_room > 0 ? waits->node_room : 64;
 
-    while (*link != NULL) {
-        struct wait *wait = *link;
+    if (node < waits->node_room)
+        return;
+    while (room <= node)
+        room *= 2;
+    waits->nodes = realloc(waits->nodes, room * sizeof(*waits->nodes));
+    DK_CHECK(waits->nodes != NULL);
+    memset(waits->nodes + waits->node_room, 0, (room - waits->node_room) * sizeof(*waits->nodes));
+    waits->node_room = room;
+}
 
-        if (!due(waits, wait)) {
-            link = &wait->next;
-            continue;
-        }
-        *link = wait->next;
-        wait->next = NULL;
-        *end = wait;
-        end = &wait->next;
-        waits->count--;
-    }
-    return taken;
+static struct wait **peers_of(struct dk_waits *waits, const struct wait *wait)
+{
+    return wait->seq >= 0 ? &waits->for_seq : &waits->nodes[wait->node].first;
+}
+
+static void put(struct dk_waits *waits, struct wait *wait)
+{
+    struct wait *before = waits->last, **peers = peers_of(waits, wait);
+
+    while (before != NULL && before->deadline_ms > wait->deadline_ms)
+        before = before->prev;
+    wait->prev = before;
+    wait->next = before != NULL ? before->next : waits->first;
+    if (wait->next != NULL)
+        wait->next->prev = wait;
+    else
+        waits->last = wait;
+    if (before != NULL)
+        before->next = wait;
+    else
+        waits->first = wait;
+    wait->peer_prev = NULL;
+    wait->peer_next = *peers;
+    if (*peers != NULL)
+        (*peers)->peer_prev = wait;
+    *peers = wait;
+    waits->count++;
+}
+
+/* Out of both lists, in front of those taken before. */
+static void take(struct dk_waits *waits, struct wait *wait, struct wait **taken)
+{
+    if (wait->prev != NULL)
+        wait->prev->next = wait->next;
+    else
+        waits->first = wait->next;
+    if (wait->next != NULL)
+        wait->next->prev = wait->prev;
+    else
+        waits->last = wait->prev;
+    if (wait->peer_prev != NULL)
+        wait->peer_prev->peer_next = wait->peer_next;
+    else
+        *peers_of(waits, wait) = wait->peer_next;
+    if (wait->peer_next != NULL)
+        wait->peer_next->peer_prev = wait->peer_prev;
+    wait->next = *taken;
+    *taken = wait;
+    waits->count--;
 }
 
 static void finish(struct dk_waits *waits, struct wait *wait, bool timed_out)
@@ -73,37 +128,14 @@ static void finish(struct dk_waits *waits, struct wait *wait, bool timed_out)
     }
 }
 
-static bool is_late(struct dk_waits *waits, struct wait *wait)
-{
-    return waits->stop || wait->deadline_ms <= now_ms();
-}
-
-static bool is_served(struct dk_waits *waits, struct wait *wait)
-{
-    if (wait->seq >= 0)
-        return waits->seq > wait->seq;
-    return wait->node < waits->node_room && waits->node_has[wait->node];
-}
-
-static int64_t next_deadline(const struct dk_waits *waits)
-{
-    int64_t next = INT64_MAX;
-
-    for (const struct wait *wait = waits->first; wait != NULL; wait = wait->next) {
-        if (wait->deadline_ms < next)
-            next = wait->deadline_ms;
-    }
-    return next;
-}
-
 static void *watch_deadlines(void *context)
 {
     struct dk_waits *waits = context;
 
     DK_CHECK(pthread_mutex_lock(&waits->lock) == 0);
     while (!waits->stop || waits->first != NULL) {
-        int64_t next = next_deadline(waits);
-        struct wait *late;
+        int64_t next = waits->first != NULL ? waits->first->deadline_ms : INT64_MAX;
+        struct wait *late = NULL;
 
         if (!waits->stop && next == INT64_MAX) {
             DK_CHECK(pthread_cond_wait(&waits->changed, &waits->lock) == 0);
@@ -112,7 +144,8 @@ static void *watch_deadlines(void *context)
 
             (void)pthread_cond_timedwait(&waits->changed, &waits->lock, &until);
         }
-        late = take_due(waits, is_late);
+        while (waits->first != NULL && (waits->stop || waits->first->deadline_ms <= now_ms()))
+            take(waits, waits->first, &late);
         DK_CHECK(pthread_mutex_unlock(&waits->lock) == 0);
         finish(waits, late, true);
         DK_CHECK(pthread_mutex_lock(&waits->lock) == 0);
@@ -154,37 +187,42 @@ void dk_waits_destroy(struct dk_waits *waits)
         return;
     (void)pthread_mutex_destroy(&waits->lock);
     (void)pthread_cond_destroy(&waits->changed);
-    free(waits->node_has);
+    free(waits->nodes);
     free(waits);
+}
+
+/* What it waits for is there already. */
+static bool is_served(struct dk_waits *waits, const struct wait *wait)
+{
+    if (wait->seq >= 0)
+        return waits->seq > wait->seq;
+    if (!waits->nodes[wait->node].has)
+        return false;
+    waits->nodes[wait->node].has = false;
+    return true;
 }
 
 static void add(struct dk_waits *waits, const struct wait *like)
 {
     struct wait *wait = malloc(sizeof(*wait));
-    int64_t before;
+    bool served;
 
     DK_CHECK(wait != NULL);
     *wait = *like;
     DK_CHECK(pthread_mutex_lock(&waits->lock) == 0);
-    if (wait->seq >= 0 ? waits->seq > wait->seq : is_served(waits, wait)) {
-        if (wait->seq < 0)
-            waits->node_has[wait->node] = false;
+    if (wait->seq < 0)
+        room_for(waits, wait->node);
+    served = is_served(waits, wait);
+    if (!served && !waits->stop) {
+        put(waits, wait);
+        if (waits->first == wait)
+            DK_CHECK(pthread_cond_signal(&waits->changed) == 0);
         DK_CHECK(pthread_mutex_unlock(&waits->lock) == 0);
-        finish(waits, wait, false);
         return;
     }
-    if (waits->stop) {
-        DK_CHECK(pthread_mutex_unlock(&waits->lock) == 0);
-        finish(waits, wait, true);
-        return;
-    }
-    before = next_deadline(waits);
-    wait->next = waits->first;
-    waits->first = wait;
-    waits->count++;
-    if (wait->deadline_ms < before)
-        DK_CHECK(pthread_cond_signal(&waits->changed) == 0);
     DK_CHECK(pthread_mutex_unlock(&waits->lock) == 0);
+    wait->next = NULL;
+    finish(waits, wait, !served);
 }
 
 void dk_waits_seq(struct dk_waits *waits, struct dk_http_exchange *exchange, int64_t seq,
@@ -194,21 +232,6 @@ void dk_waits_seq(struct dk_waits *waits, struct dk_http_exchange *exchange, int
                                .over = over,
                                .seq = seq > 0 ? seq : 0,
                                .deadline_ms = now_ms() + wait_ms });
-}
-
-static void room_for(struct dk_waits *waits, uint32_t node)
-{
-    uint32_t room = waits->node_room > 0 ? waits->node_room : 64;
-
-    if (node < waits->node_room)
-        return;
-    while (room <= node)
-        room *= 2;
-    waits->node_has = realloc(waits->node_has, room * sizeof(*waits->node_has));
-    DK_CHECK(waits->node_has != NULL);
-    for (uint32_t i = waits->node_room; i < room; i++)
-        waits->node_has[i] = false;
-    waits->node_room = room;
 }
 
 void dk_waits_node(struct dk_waits *waits, struct dk_http_exchange *exchange, uint32_t node,
@@ -223,18 +246,21 @@ void dk_waits_node(struct dk_waits *waits, struct dk_http_exchange *exchange, ui
 
 void dk_waits_wake(struct dk_waits *waits, int64_t seq, const uint32_t *nodes, uint32_t count)
 {
-    struct wait *served;
+    struct wait *served = NULL;
 
     DK_CHECK(pthread_mutex_lock(&waits->lock) == 0);
     waits->seq = seq;
     for (uint32_t i = 0; i < count; i++) {
         room_for(waits, nodes[i]);
-        waits->node_has[nodes[i]] = true;
+        waits->nodes[nodes[i]].has =
+            waits->nodes[nodes[i]].has || waits->nodes[nodes[i]].first == NULL;
+        while (waits->nodes[nodes[i]].first != NULL)
+            take(waits, waits->nodes[nodes[i]].first, &served);
     }
-    served = take_due(waits, is_served);
-    for (const struct wait *wait = served; wait != NULL; wait = wait->next) {
-        if (wait->seq < 0)
-            waits->node_has[wait->node] = false;
+    for (struct wait *wait = waits->for_seq, *next; wait != NULL; wait = next) {
+        next = wait->peer_next;
+        if (seq > wait->seq)
+            take(waits, wait, &served);
     }
     DK_CHECK(pthread_mutex_unlock(&waits->lock) == 0);
     finish(waits, served, false);
