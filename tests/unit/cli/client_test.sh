@@ -140,6 +140,27 @@ grep -qF '"note":"why","replaces":3}' requests && grep -qF '"limit_us_max":43200
 sed -i 's/limit_max/limit_mx/' new.yaml
 check "a mistake has its line" 3 "new.yaml:7: unknown key 'limit_mx'; did you mean 'limit_max'?" "$docket" config apply new.yaml
 
+# --- events: the fake gives the same ones again and again, so each reader leaves early ---
+echo '{"seq":1000}' >status.json
+cat >events.json <<'END'
+{"type":"JobSubmitted","seq":1001,"time":1795615331000000,"epoch":1,"cause":0,"actor":null,"job":17,"spec":{"name":"hello","tasks":1}}
+{"type":"JobEnded","seq":1002,"time":1795615332000000,"epoch":1,"cause":0,"actor":null,"job":17,"state":"FAILED","exit_code":3,"signal":0,"why":""}
+END
+first() { # COUNT COMMAND...
+    local count=$1
+    shift
+    timeout 20 "$@" | head -n "$count"
+}
+check "watch in a pipe is a line for each change" 0 "hello" first 2 "$docket" watch
+same "a line of watch" "2026-11-25T14:02:11 1001 JobSubmitted job=17 name=hello
+2026-11-25T14:02:12 1002 JobEnded job=17 state=FAILED exit_code=3" out
+check "log follow" 0 '"seq":1002' first 2 "$docket" log follow --type JobEnded --job 17
+asked "log follow" "type=JobEnded job=17"
+check "log follow --after" 0 '"seq":1001' first 1 "$docket" log follow --after 5
+grep -qF "/v1/events after=5 wait_ms=" asked || complain "log follow --after asks for what comes then"
+check "log tail" 0 '"seq":1002' "$docket" log tail --count 3
+[ "$(wc -l <out)" = 2 ] || complain "log tail: two lines"
+
 # --- others ---
 echo '{"a":{"b":1},"c":[2,"x"]}' >stats.json
 check "stats" 0 "a.b " "$docket" stats
