@@ -10,6 +10,7 @@ struct forward {
     struct dk_core *core;
     struct dk_events decisions;
     int64_t now; /* when it all began */
+    uint64_t work;
 };
 
 struct dk_core *dk_core_copy(const struct dk_core *core, const struct dk_alloc *alloc)
@@ -71,32 +72,6 @@ static void ends_apply(struct forward *forward, int64_t time)
     }
 }
 
-/* One batch at `time`; false: the caller has seen enough. */
-static bool batch_make(struct forward *forward, int64_t time,
-                       bool (*placed)(void *context, const struct dk_event *event), void *context)
-{
-    struct dk_event event;
-    bool more = true;
-
-    event_start(forward, &event, DK_EVENT_CLOCK_ADVANCED, time);
-    dk_core_apply(forward->core, &event);
-    ends_apply(forward, time);
-    dk_events_reset(&forward->decisions);
-    dk_core_schedule(forward->core, time, &forward->decisions);
-    for (uint32_t i = 0; i < forward->decisions.count; i++) {
-        struct dk_event *decision = &forward->decisions.items[i];
-
-        decision->meta.seq = forward->core->seq + 1;
-        dk_core_apply(forward->core, decision);
-        if (decision->type == DK_EVENT_JOB_PLACED && more)
-            more = placed(context, decision);
-    }
-    event_start(forward, &event, DK_EVENT_BATCH_CLOSED, time);
-    event.batch_closed.requests_next = forward->core->requests_next;
-    dk_core_apply(forward->core, &event);
-    return more;
-}
-
 /* What a pass will cost by the length of the queues; see dk_forward_bounds. */
 static uint64_t queues_work(const struct dk_core *core)
 {
@@ -118,6 +93,36 @@ static uint64_t queues_work(const struct dk_core *core)
     return work;
 }
 
+/* One batch at `time`; false: the caller has seen enough. */
+static bool batch_make(struct forward *forward, int64_t time,
+                       bool (*placed)(void *context, const struct dk_event *event), void *context)
+{
+    struct dk_event event;
+    uint64_t examined = forward->core->scratch->examined;
+    bool more = true;
+
+    event_start(forward, &event, DK_EVENT_CLOCK_ADVANCED, time);
+    dk_core_apply(forward->core, &event);
+    ends_apply(forward, time);
+    dk_events_reset(&forward->decisions);
+    forward->work += queues_work(forward->core);
+    dk_core_schedule(forward->core, time, &forward->decisions);
+    forward->work += (forward->core->scratch->examined - examined) *
+                     (forward->core->policy.backfill >= DK_BACKFILL_CONSERVATIVE ? 400 : 5);
+    for (uint32_t i = 0; i < forward->decisions.count; i++) {
+        struct dk_event *decision = &forward->decisions.items[i];
+
+        decision->meta.seq = forward->core->seq + 1;
+        dk_core_apply(forward->core, decision);
+        if (decision->type == DK_EVENT_JOB_PLACED && more)
+            more = placed(context, decision);
+    }
+    event_start(forward, &event, DK_EVENT_BATCH_CLOSED, time);
+    event.batch_closed.requests_next = forward->core->requests_next;
+    dk_core_apply(forward->core, &event);
+    return more;
+}
+
 void dk_core_forward(struct dk_core *copy, int64_t now, const struct dk_forward_bounds *bounds,
                      bool (*placed)(void *context, const struct dk_event *event), void *context,
                      struct dk_forward_result *result)
@@ -134,16 +139,15 @@ void dk_core_forward(struct dk_core *copy, int64_t now, const struct dk_forward_
     dk_events_init(&forward.decisions, copy->outer);
     result->time = now;
     while (more) {
-        uint64_t examined = copy->scratch->examined, work = queues_work(copy);
         int64_t next, end = INT64_MAX;
 
-        if (result->passes == bounds->passes_max || result->work + work > bounds->work_max) {
+        if (result->passes == bounds->passes_max || forward.work >= bounds->work_max) {
             result->bounded = true;
             break;
         }
         more = batch_make(&forward, result->time, placed, context);
         result->passes++;
-        result->work += work + (copy->scratch->examined - examined) * 5;
+        result->work = forward.work;
         (void)end_next(&forward, &end);
         next = dk_min(dk_core_next_deadline(copy), end);
         if (next == INT64_MAX)
