@@ -70,8 +70,40 @@ struct dk_explain_question {
     int64_t submit, start;
 };
 
-/* Appends a JSON object (README.md has its fields). DK_NOT_FOUND: there is no such job at that
- * point. */
+/* Appends a JSON object; what has no value is left out. DK_NOT_FOUND: there is no such job then.
+ *
+ *     seq time job array_job array_task state name user uid partition limit submit submit_seq
+ *     eligible start asks{}            what it is and asks for
+ *
+ * While it waits:
+ *
+ *     reason holds[]                   every reason at once, each by `kind`:
+ *         user admin                     by since seq
+ *         begin                          until
+ *         dependency                     dependency job job_state condition delay until
+ *         tasks limit                    limit in_use asked jobs_all jobs[]; what scope whose
+ *         partition                      state
+ *         unavailable resources order    resources: limit in_use asked, in cores
+ *     array{}                          waiting running running_max
+ *     order{}                          position of policy backfill priority tier factors[]
+ *     reservation{} fits_now           start by
+ *     beyond_depth head{}              the first that does not fit: job start extra, and whether
+ *                                      this job ends_in_time, or fits_beside what it will need
+ *     ahead{} waits_for_ends{}         count cores jobs[]
+ *     forecast{}                       result start in nodes[] cores, or why and not_before
+ *
+ * Once it was placed:
+ *
+ *     placement{}                      seq time attempt batch_first batch_last waited in_order
+ *                                      order{} passed{} head{} chosen[] nodes{}, decided_again:
+ *                                      same, or differs (and difference)
+ *     end_requested{} end{}            seq time state by; exit_code signal why
+ *
+ * Always:
+ *
+ *     nodes{}                          of its partition: groups[] by fit (free busy small
+ *                                      unsuitable drained down lost), with names[] and sums
+ *     spans[] events[]                 what held it up from when to when; its events */
 enum dk_status dk_answer_explain(const struct dk_explain_source *source,
                                  const struct dk_explain_question *question, struct dk_buf *json,
                                  struct dk_err *err);
