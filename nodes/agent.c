@@ -407,6 +407,11 @@ static void serve(struct dk_agent *agent)
 
 static void drop(struct dk_agent *agent, struct dk_duty *duty)
 {
+    char name[64];
+
+    dk_duty_name(duty, name);
+    if (duty->state == DK_DUTY_REPORTED || duty->state == DK_DUTY_DONE) /* nothing runs in it */
+        (void)dk_confine_close(&agent->confine, name);
     dk_duty_remove(agent, duty);
 }
 
@@ -428,6 +433,7 @@ static void finish(struct dk_agent *agent)
     dk_ledger_close(agent->ledger);
     dk_launcher_stop(agent->launcher);
     dk_duty_each(agent, drop);
+    dk_confine_leave(&agent->confine);
     dk_node_shape_release(&agent->shape);
     dk_users_destroy(agent->users);
     dk_arena_release(&agent->arena);

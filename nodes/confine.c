@@ -432,6 +432,19 @@ bool dk_confine_close(const struct dk_confine *confine, const char *job)
     return done;
 }
 
+void dk_confine_leave(const struct dk_confine *confine)
+{
+    char path[DK_CONFINE_PATH];
+
+    for (uint32_t i = 0; i < confine->count; i++) {
+        (void)snprintf(path, sizeof(path), "%s", confine->base[i]);
+        if (rmdir(path) != 0)
+            continue;
+        *strrchr(path, '/') = '\0';
+        (void)rmdir(path); /* "docket", unless another agent is in it */
+    }
+}
+
 void dk_confine_each(const struct dk_confine *confine,
                      void (*visit)(void *context, const char *job), void *context)
 {

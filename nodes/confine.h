@@ -58,7 +58,10 @@ uint32_t dk_confine_signal(const struct dk_confine *confine, const char *job, in
 /* Kills what is left and removes the groups; false: something is still in them (try again). */
 bool dk_confine_close(const struct dk_confine *confine, const char *job);
 
-/* Calls `leave` with the name of each group in the base: at start, for those of forgotten jobs. */
+/* Removes the base, if no job is in it: at the agent's end. */
+void dk_confine_leave(const struct dk_confine *confine);
+
+/* Calls `visit` with the name of each group in the base: at start, for those of forgotten jobs. */
 void dk_confine_each(const struct dk_confine *confine,
                      void (*visit)(void *context, const char *job), void *context);
 

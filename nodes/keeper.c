@@ -168,6 +168,7 @@ static pid_t start(struct keeper *keeper, bool is_hook)
     pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 
     if (pid == 0)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): it never returns, see above */
         dk_task_become(keeper->order, &keeper->parts, is_hook, &keeper->record, keeper->record_fd);
     return pid;
 }

@@ -206,6 +206,7 @@ static void take_answer(struct dk_outbox *outbox, uint32_t reports, bool registe
     for (uint32_t i = 0; i < reports; i++) {
         struct report *report = outbox->waiting;
 
+        DK_CHECK(report != NULL); /* only this thread takes them out */
         outbox->waiting = report->next;
         if (outbox->waiting == NULL)
             outbox->waiting_last = &outbox->waiting;

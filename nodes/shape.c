@@ -139,7 +139,8 @@ static void take_cpus(struct dk_node_shape *shape, hwloc_topology_t tree, int32_
 {
     uint32_t used = 0, capacity = (uint32_t)hwloc_get_nbobjs_by_type(tree, HWLOC_OBJ_PU);
 
-    shape->cpus = malloc((capacity + 1) * sizeof(*shape->cpus));
+    DK_CHECK(shape->cores > 0);
+    shape->cpus = malloc((capacity + (size_t)1) * sizeof(*shape->cpus));
     shape->core_cpus = malloc(((size_t)shape->cores + 1) * sizeof(*shape->core_cpus));
     DK_CHECK(shape->cpus != NULL && shape->core_cpus != NULL);
     for (int32_t i = 0; i < shape->cores; i++) {

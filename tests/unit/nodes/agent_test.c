@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -229,6 +230,38 @@ static void a_script_that_the_cluster_lost_puts_the_job_on_hold(void **state)
     report = fake_report(&fake, 3);
     assert_true(report.requeue);
     assert_says(report.why, "no longer has its script");
+}
+
+/* The agent's folder on a file system of its own, which is full for a while. */
+static void a_full_disk_puts_jobs_on_hold_and_no_more(void **state)
+{
+    struct fake_report report;
+    char nodes[SCRATCH_MAX + 64], filler[SCRATCH_MAX + 96], zeros[4096] = { 0 };
+    int fd;
+
+    (void)state;
+    snprintf(nodes, sizeof(nodes), "%.300s/nodes", fake.place.dir);
+    if (geteuid() != 0 || mount("tmpfs", nodes, "tmpfs", 0, "size=512k,mode=711") != 0)
+        skip();
+    fake_agent(&fake, NULL);
+    fake_run(&fake, 1, "#!/bin/sh\n", NULL);
+    fake_report(&fake, 1);
+    snprintf(filler, sizeof(filler), "%s/filler", nodes);
+    fd = open(filler, O_CREAT | O_WRONLY, 0600);
+    while (write(fd, zeros, sizeof(zeros)) > 0) {
+    }
+    close(fd);
+    fake_run(&fake, 2, "#!/bin/sh\ntouch ran\n", NULL);
+    report = fake_report(&fake, 2);
+    assert_int_equal(report.state, DK_END_STATE_NODE_FAIL);
+    assert_true(report.requeue);
+    assert_says(report.why, "No space left on device");
+    assert_false(is_there("%s/ran", fake.work));
+    assert_int_equal(unlink(filler), 0);
+    fake_run(&fake, 3, "#!/bin/sh\n", NULL);
+    assert_int_equal(fake_report(&fake, 3).state, DK_END_STATE_COMPLETED);
+    fake_agent_kill(&fake, SIGTERM);
+    assert_int_equal(umount2(nodes, MNT_DETACH), 0);
 }
 
 static void write_hook(const char *name, const char *text, char path[256])
@@ -638,6 +671,7 @@ int main(void)
         T(a_job_is_its_users_from_the_first_file_on),
         T(what_a_user_got_wrong_is_said),
         T(a_script_that_the_cluster_lost_puts_the_job_on_hold),
+        T(a_full_disk_puts_jobs_on_hold_and_no_more),
         T(prolog_and_epilog_run_around_a_job_and_a_failed_prolog_stops_it),
         T(an_order_to_end_is_sigterm_to_all_and_sigkill_to_who_ignores_it),
         T(a_job_that_forks_away_is_found_and_killed),
