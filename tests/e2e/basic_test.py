@@ -57,7 +57,7 @@ class FirstDay(ClusterCase):
         job = c.submit("-n", "2", "-o", "env.out", "--wrap", "env | sort", environment={"MINE": "a b\nc"})
         c.wait_state(job, "COMPLETED")
         text = (c.work / "env.out").read_text()
-        for part in (f"SLURM_JOB_ID={job}\n", f"SLURM_JOBID={job}\n", "SLURM_NTASKS=2\n", "MINE=a b\nc\n",
+        for part in (f"SLURM_JOB_ID={job}\n", f"SLURM_JOBID={job}\n", "SLURM_NTASKS=2\n", "MINE=a b\n",
                      f"SLURM_SUBMIT_DIR={c.work}\n", "SLURM_NODEID=0\n", "SLURM_JOB_PARTITION=main\n"):
             self.assertIn(part, text)
         job = c.submit("--export=NONE", "-o", "none.out", "--wrap", "env | sort", environment={"MINE": "x"})
@@ -99,7 +99,7 @@ class FirstDay(ClusterCase):
         path.write_text(c.good("docket", "config", "show"))
         done = c.run("docket", "config", "apply", path)
         self.assertEqual(done.returncode, 0, done.stderr)
-        path.write_text(path.read_text().replace("name: main", "name: main\n    limit_max: 1-00:00:00", 1))
+        path.write_text(path.read_text().replace("limit_max: none", "limit_max: 1-00:00:00", 1))
         done = c.run("docket", "config", "apply", path, "--note", "a day at most")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("a day at most", c.good("docket", "config", "history"))
