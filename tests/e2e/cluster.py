@@ -9,6 +9,7 @@ BUILD is the build folder (argument 1 of each test): bin/ has docket and the dae
 import json
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import subprocess
@@ -101,7 +102,7 @@ class Cluster:
     def run(self, *words, stdin=None, cwd=None, timeout=120, environment=None, user=None):
         arguments = {}
         if user is not None:
-            arguments = {"user": user, "group": user, "extra_groups": []}
+            arguments = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
         return subprocess.run(
             [str(word) for word in words], input=stdin, capture_output=True, text=True,
             cwd=cwd or self.work, timeout=timeout * SLOW,

@@ -55,7 +55,7 @@ class Rights(ClusterCase):
         c = self.cluster
         self.assertNotEqual(c.run("docket", "drain", "n1", "--reason", "mine", user="nobody").returncode, 0)
         path = c.work / "config.yaml"
-        path.write_text(c.good("docket", "config", "show"))
+        path.write_text(c.good("docket", "config", "show").replace("kill_wait: 30s", "kill_wait: 1s"))
         path.chmod(0o644)
         self.assertNotEqual(c.run("docket", "config", "apply", path, user="nobody").returncode, 0)
         self.assertNotIn("drain", c.good("sinfo", "-h", "-o", "%t"))
