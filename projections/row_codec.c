@@ -21,7 +21,7 @@ struct walk {
     bool bad;
 };
 
-static void walk_natural(struct walk *walk, uint64_t *value)
+static void natural_slow(struct walk *walk, uint64_t *value)
 {
     const uint8_t *next;
     uint8_t *room;
@@ -46,7 +46,16 @@ static void walk_natural(struct walk *walk, uint64_t *value)
     }
 }
 
-static void walk_long(struct walk *walk, int64_t *value)
+/* Most numbers of a row are one byte: a third of listing all of them is spent here. */
+static inline void walk_natural(struct walk *walk, uint64_t *value)
+{
+    if (__builtin_expect(walk->out == NULL && walk->at < walk->end && *walk->at < 0x80, 1))
+        *value = *walk->at++;
+    else
+        natural_slow(walk, value);
+}
+
+static inline void walk_long(struct walk *walk, int64_t *value)
 {
     uint64_t raw = dk_zigzag(*value);
 
