@@ -251,8 +251,8 @@ static void fill_by_chance(uint64_t seed, enum dk_policy policy, enum dk_backfil
     if (seed % 2 == 0)
         small_second_partition(&small);
     for (int i = 0; i < 60; i++) {
-        struct dk_job_spec spec = small_spec(1 + (int32_t)dk_prng_below(&prng, 16),
-                                             10 + (int64_t)dk_prng_below(&prng, 900));
+        int32_t tasks = 1 + (int32_t)dk_prng_below(&prng, 16);
+        struct dk_job_spec spec = small_spec(tasks, 10 + (int64_t)dk_prng_below(&prng, 900));
 
         spec.hold = dk_prng_below(&prng, 10) == 0;
         spec.nice = (int32_t)dk_prng_below(&prng, 200);
@@ -348,6 +348,19 @@ static bool note_start(void *context, const struct dk_event *event)
     return starts->count < starts->wanted;
 }
 
+/* Jobs that were told to end have ended; false: there was none. */
+static bool ends_reported(void)
+{
+    bool ended = false;
+
+    for (int64_t id = 1; id < 100; id++)
+        if (dk_core_job_state(small.core, id) == DK_JOB_ENDING) {
+            small_end(&small, id, DK_END_STATE_COMPLETED);
+            ended = true;
+        }
+    return ended;
+}
+
 /* Jobs that run end at their limits in the live core as well, as soon as they are told to. */
 static void live_on(struct starts *starts)
 {
@@ -355,17 +368,8 @@ static void live_on(struct starts *starts)
         struct dk_core_stats stats;
         const struct dk_events *events;
         int64_t due = dk_core_next_deadline(small.core);
-        bool ended = false;
+        bool ended = ends_reported();
 
-        for (int64_t id = 1; id < 100; id++) {
-            struct dk_explanation job;
-
-            if (dk_core_explain(small.core, id, small.now, &arena, &job) &&
-                job.state == DK_JOB_ENDING) {
-                small_end(&small, id, DK_END_STATE_COMPLETED);
-                ended = true;
-            }
-        }
         events = small_step(&small, ended ? 0 : (due - small.now) / SMALL_SECOND);
         for (uint32_t i = 0; i < events->count; i++)
             if (events->items[i].type == DK_EVENT_JOB_PLACED)
@@ -390,6 +394,8 @@ static void a_forecast_comes_true_when_jobs_use_up_their_limits(void **state)
             struct dk_core *copy;
 
             fill_by_chance(seed, DK_POLICY_FCFS, (enum dk_backfill)backfill);
+            while (ends_reported()) /* who is past his limit is a second late in a forecast */
+                (void)small_step(&small, 0);
             copy = dk_core_copy(small.core, &dk_heap);
             dk_core_forward(copy, small.now, &bounds, note_start, &forecast, &result);
             dk_core_destroy(copy);
