@@ -41,6 +41,14 @@ void dk_live_end(struct dk_live *live);
 int64_t dk_live_seq(struct dk_live *live);  /* of the last event between begin and end */
 int64_t dk_live_time(struct dk_live *live); /* its time */
 
+/* --- kept on disk --- */
+
+/* All of it as bytes, by the thread that folds, between batches; and back. Restore does not trust
+ * its input: DK_UNSUPPORTED (another version's), DK_CORRUPT. */
+void dk_live_write(const struct dk_live *live, struct dk_buf *out);
+enum dk_status dk_live_restore(struct dk_live **out, const struct dk_live_hooks *hooks,
+                               const uint8_t *data, size_t size, struct dk_err *err);
+
 /* --- the queue --- */
 
 struct dk_live_job; /* live_inside.h */

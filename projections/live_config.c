@@ -52,7 +52,7 @@ static struct dk_text *copy_list(struct dk_arena *arena, const struct dk_text *t
     return copy;
 }
 
-static void partition_set(struct dk_live *live, const struct dk_partition_spec *spec)
+void dk_live_partition_set(struct dk_live *live, const struct dk_partition_spec *spec)
 {
     struct dk_live_partition *partition = dk_live_partition_find(live, spec->name);
 
@@ -96,7 +96,7 @@ static struct dk_text keep(struct dk_live *live, struct dk_text text)
     return dk_texts_keep(&live->texts, text);
 }
 
-static void applied(struct dk_live *live, const struct dk_cluster_config *config)
+void dk_live_config_set(struct dk_live *live, const struct dk_cluster_config *config)
 {
     struct dk_limit_spec *limits;
 
@@ -105,7 +105,7 @@ static void applied(struct dk_live *live, const struct dk_cluster_config *config
             partition_remove(live, live->partitions[i].spec.name);
     }
     for (uint32_t i = 0; i < config->partitions_count; i++)
-        partition_set(live, &config->partitions[i]);
+        dk_live_partition_set(live, &config->partitions[i]);
     dk_arena_reset(&live->config_arena);
     live->config = *config;
     live->config.partitions = NULL;
@@ -127,21 +127,27 @@ static void applied(struct dk_live *live, const struct dk_cluster_config *config
     live->has_config = true;
 }
 
-static void note_change(struct dk_live *live, const struct dk_event *event, struct dk_text note)
+void dk_live_change_add(struct dk_live *live, const struct dk_config_change *change)
 {
     if (live->change_count == live->change_capacity) {
         live->change_capacity = live->change_capacity > 0 ? live->change_capacity * 2 : 16;
         live->changes = realloc(live->changes, live->change_capacity * sizeof(*live->changes));
         DK_CHECK(live->changes != NULL);
     }
-    live->changes[live->change_count++] = (struct dk_config_change){
-        .seq = event->meta.seq,
-        .time = event->meta.time,
-        .uid = event->meta.has_actor ? event->meta.actor.uid : -1,
-        .user = event->meta.has_actor ? keep(live, event->meta.actor.user) : dk_text_of("docket"),
-        .note = keep(live, note),
-        .what = dk_text_of(dk_event_name(event->type)),
-    };
+    live->changes[live->change_count++] = *change;
+}
+
+static void note_change(struct dk_live *live, const struct dk_event *event, struct dk_text note)
+{
+    dk_live_change_add(live, &(struct dk_config_change){
+                                 .seq = event->meta.seq,
+                                 .time = event->meta.time,
+                                 .uid = event->meta.has_actor ? event->meta.actor.uid : -1,
+                                 .user = event->meta.has_actor ? keep(live, event->meta.actor.user)
+                                                               : dk_text_of("docket"),
+                                 .note = keep(live, note),
+                                 .what = dk_text_of(dk_event_name(event->type)),
+                             });
 }
 
 void dk_live_config_event(struct dk_live *live, const struct dk_event *event)
@@ -149,11 +155,11 @@ void dk_live_config_event(struct dk_live *live, const struct dk_event *event)
     struct dk_text note = { 0 };
 
     if (event->type == DK_EVENT_CONFIGURATION_APPLIED) {
-        applied(live, &event->configuration_applied.config);
+        dk_live_config_set(live, &event->configuration_applied.config);
         note = event->configuration_applied.note;
         dk_orders_settings(live, &event->meta);
     } else if (event->type == DK_EVENT_PARTITION_CONFIGURED) {
-        partition_set(live, &event->partition_configured.spec);
+        dk_live_partition_set(live, &event->partition_configured.spec);
         note = event->partition_configured.spec.name;
     } else if (event->type == DK_EVENT_PARTITION_REMOVED) {
         note = keep(live, event->partition_removed.name);

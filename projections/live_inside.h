@@ -151,6 +151,12 @@ void dk_live_jobs_release(struct dk_live *live);
 const struct dk_job_spec *dk_live_spec_of(const struct dk_live_job *job, struct dk_arena *arena);
 void dk_live_row(const struct dk_live_job *job, struct dk_arena *arena, struct dk_job_row *row);
 
+struct dk_live_job *dk_live_job_add(struct dk_live *live, int64_t id, struct dk_text partition);
+void dk_live_job_state_set(struct dk_live *live, struct dk_live_job *job, enum dk_row_state state);
+void dk_live_task_link(struct dk_live *live, struct dk_live_job *job); /* to its array */
+struct dk_live_spec *dk_live_spec_hold(struct dk_live *live, const uint8_t *data, size_t size);
+bool dk_live_spec_is_good(const struct dk_live_spec *spec, struct dk_arena *arena);
+
 /* live_run.c */
 struct dk_live_run *dk_live_run_make(struct dk_live *live, const struct dk_job_placed *placed);
 /* Its cores, GPUs and memory are in use (sign 1) or free again (-1). */
@@ -159,12 +165,16 @@ void dk_live_run_count(struct dk_live *live, const struct dk_live_job *job,
 
 /* live_nodes.c */
 void dk_live_node_event(struct dk_live *live, const struct dk_event *event);
+struct dk_live_node *dk_live_node_add(struct dk_live *live, struct dk_text name); /* the next */
 void dk_live_nodes_release(struct dk_live *live);
 void dk_live_nodes_rank(struct dk_live *live); /* brings `rank` up to date */
 uint32_t dk_live_node_number(const struct dk_live *live, struct dk_text name); /* DK_SLOT_NONE */
 
 /* live_config.c */
 void dk_live_config_event(struct dk_live *live, const struct dk_event *event);
+void dk_live_config_set(struct dk_live *live, const struct dk_cluster_config *config);
+void dk_live_partition_set(struct dk_live *live, const struct dk_partition_spec *spec);
+void dk_live_change_add(struct dk_live *live, const struct dk_config_change *change);
 void dk_live_config_release(struct dk_live *live);
 struct dk_live_partition *dk_live_partition_find(const struct dk_live *live, struct dk_text name);
 

@@ -99,7 +99,8 @@ static struct dk_live_spec *spec_of_bytes(struct dk_live *live, const struct dk_
     *spec = (struct dk_live_spec){
         .hash = hash, .next = first, .holders = 1, .size = (uint32_t)bytes->size
     };
-    memcpy(spec->bytes, bytes->data, bytes->size);
+    if (bytes->size > 0)
+        memcpy(spec->bytes, bytes->data, bytes->size);
     if (index == DK_TABLE_NONE) {
         if (live->spec_free_count > 0) {
             index = live->spec_free[--live->spec_free_count];
@@ -118,6 +119,27 @@ static struct dk_live_spec *spec_of_bytes(struct dk_live *live, const struct dk_
     }
     live->spec_chains[index] = spec;
     return spec;
+}
+
+struct dk_live_spec *dk_live_spec_hold(struct dk_live *live, const uint8_t *data, size_t size)
+{
+    struct dk_live_spec *kept;
+    struct dk_buf bytes;
+
+    dk_buf_init(&bytes, &dk_heap, size + 1);
+    DK_CHECK(dk_buf_add(&bytes, size > 0 ? (const void *)data : "", size));
+    kept = spec_of_bytes(live, &bytes);
+    dk_buf_release(&bytes);
+    return kept;
+}
+
+bool dk_live_spec_is_good(const struct dk_live_spec *spec, struct dk_arena *arena)
+{
+    struct dk_event event;
+    struct dk_err err;
+
+    return dk_event_decode(spec->bytes, spec->size, arena, &event, &err) == DK_OK &&
+           event.type == DK_EVENT_JOB_SUBMITTED;
 }
 
 static struct dk_live_spec *spec_keep(struct dk_live *live, const struct dk_job_spec *spec)
@@ -226,7 +248,7 @@ static void array_take(struct dk_live *live, struct dk_live_array *array, int32_
 
 /* --- coming and going --- */
 
-static void state_set(struct dk_live *live, struct dk_live_job *job, enum dk_row_state state)
+void dk_live_job_state_set(struct dk_live *live, struct dk_live_job *job, enum dk_row_state state)
 {
     struct dk_live_partition *partition = dk_live_partition_find(live, dk_text_of(job->partition));
 
@@ -239,7 +261,7 @@ static void state_set(struct dk_live *live, struct dk_live_job *job, enum dk_row
     job->state = (uint8_t)state;
 }
 
-static struct dk_live_job *job_new(struct dk_live *live, int64_t id, struct dk_text partition)
+struct dk_live_job *dk_live_job_add(struct dk_live *live, int64_t id, struct dk_text partition)
 {
     struct dk_live_partition *in = dk_live_partition_find(live, partition);
     uint32_t slot = slot_new(live);
@@ -258,6 +280,16 @@ static struct dk_live_job *job_new(struct dk_live *live, int64_t id, struct dk_t
     dk_table_put(&live->jobs_by_id, (uint64_t)id, slot);
     order_add(live, slot);
     return job;
+}
+
+void dk_live_task_link(struct dk_live *live, struct dk_live_job *job)
+{
+    struct dk_live_job *array = dk_live_job_find(live, job->array_job);
+
+    if (array == NULL || array->array == NULL)
+        return;
+    job->task_next = array->array->first_task;
+    array->array->first_task = dk_table_find(&live->jobs_by_id, (uint64_t)job->id);
 }
 
 static void task_unlink(struct dk_live *live, uint32_t slot)
@@ -326,7 +358,7 @@ void dk_live_job_submitted(struct dk_live *live, const struct dk_event *event)
 
     if (fact->job <= 0 || dk_live_job_find(live, fact->job) != NULL)
         return;
-    job = job_new(live, fact->job, fact->spec.partition);
+    job = dk_live_job_add(live, fact->job, fact->spec.partition);
     job->spec = spec_keep(live, &fact->spec);
     if (fact->spec.has_array) {
         job->array_job = fact->job;
@@ -351,12 +383,11 @@ void dk_live_job_submitted(struct dk_live *live, const struct dk_event *event)
 static struct dk_live_job *task_new(struct dk_live *live, const struct dk_job_placed *fact)
 {
     struct dk_live_job *array = dk_live_job_find(live, fact->array_job), *job;
-    uint32_t slot;
 
     if (array == NULL || array->array == NULL || fact->job <= 0)
         return NULL;
     array_take(live, array->array, fact->task);
-    job = job_new(live, fact->job, dk_text_of(array->partition));
+    job = dk_live_job_add(live, fact->job, dk_text_of(array->partition));
     job->array_job = fact->array_job;
     job->array_task = fact->task;
     job->spec = array->spec;
@@ -368,9 +399,9 @@ static struct dk_live_job *task_new(struct dk_live *live, const struct dk_job_pl
     job->gid = array->gid;
     job->user = array->user;
     job->host = array->host;
-    slot = dk_table_find(&live->jobs_by_id, (uint64_t)fact->job);
-    job->task_next = array->array->first_task;
-    array->array->first_task = slot;
+    job->key_size = array->key_size;
+    memcpy(job->key, array->key, sizeof(job->key));
+    dk_live_task_link(live, job);
     return job;
 }
 
@@ -391,7 +422,7 @@ static void placed(struct dk_live *live, struct dk_live_job *job, const struct d
     job->seq = event->meta.seq;
     if (live->hooks.started != NULL)
         live->hooks.started(live->hooks.context, job->start - job->eligible);
-    state_set(live, job, DK_ROW_RUNNING);
+    dk_live_job_state_set(live, job, DK_ROW_RUNNING);
     dk_live_run_count(live, job, dk_live_spec_of(job, &live->scratch), 1);
     dk_orders_run(live, job, &event->meta);
 }
@@ -405,7 +436,7 @@ static void end_requested(struct dk_live *live, struct dk_live_job *job,
     job->end_requested = event->meta.time;
     job->ended_by = event->meta.has_actor ? event->meta.actor.uid : -1;
     job->seq = event->meta.seq;
-    state_set(live, job, DK_ROW_COMPLETING);
+    dk_live_job_state_set(live, job, DK_ROW_COMPLETING);
     dk_orders_end(live, job, &event->meta);
 }
 
@@ -476,7 +507,7 @@ static void requeued(struct dk_live *live, struct dk_live_job *job, const struct
     job->ended_by = -1;
     job->flags = fact->hold ? DK_HELD_USER : 0;
     job->seq = event->meta.seq;
-    state_set(live, job, DK_ROW_PENDING);
+    dk_live_job_state_set(live, job, DK_ROW_PENDING);
     spec = dk_live_spec_of(job, &live->scratch);
     eligible_set(job, spec, event->meta.time);
 }

@@ -74,27 +74,33 @@ static struct dk_text join_features(struct dk_live *live, const struct dk_node_s
     return kept;
 }
 
+struct dk_live_node *dk_live_node_add(struct dk_live *live, struct dk_text name)
+{
+    uint64_t hash = dk_bytes_hash(name.data, name.size);
+    struct dk_live_node *node;
+
+    if (live->node_count == live->node_capacity) {
+        live->node_capacity = live->node_capacity > 0 ? live->node_capacity * 2 : 64;
+        live->nodes = realloc(live->nodes, live->node_capacity * sizeof(*live->nodes));
+        DK_CHECK(live->nodes != NULL);
+    }
+    node = &live->nodes[live->node_count];
+    memset(node, 0, sizeof(*node));
+    node->name = dk_texts_keep(&live->texts, name);
+    if (dk_table_find(&live->nodes_by_name, hash) == DK_TABLE_NONE)
+        dk_table_put(&live->nodes_by_name, hash, live->node_count);
+    live->ranks_stale = true;
+    live->node_count++;
+    return node;
+}
+
 static struct dk_live_node *node_of(struct dk_live *live, const struct dk_node_registered *event)
 {
     uint32_t number = (uint32_t)event->number;
 
     if (number < live->node_count)
         return &live->nodes[number];
-    if (number != live->node_count)
-        return NULL; /* not ours to understand */
-    if (live->node_count == live->node_capacity) {
-        live->node_capacity = live->node_capacity > 0 ? live->node_capacity * 2 : 64;
-        live->nodes = realloc(live->nodes, live->node_capacity * sizeof(*live->nodes));
-        DK_CHECK(live->nodes != NULL);
-    }
-    memset(&live->nodes[number], 0, sizeof(*live->nodes));
-    live->nodes[number].name = dk_texts_keep(&live->texts, event->spec.name);
-    if (dk_table_find(&live->nodes_by_name,
-                      dk_bytes_hash(event->spec.name.data, event->spec.name.size)) == DK_TABLE_NONE)
-        dk_table_put(&live->nodes_by_name,
-                     dk_bytes_hash(event->spec.name.data, event->spec.name.size), number);
-    live->ranks_stale = true;
-    return &live->nodes[live->node_count++];
+    return number == live->node_count ? dk_live_node_add(live, event->spec.name) : NULL;
 }
 
 /* By the text before the number at the end, then by the number, then by the whole: n2 before n10.

@@ -10,6 +10,7 @@
 #include "event/event.h"
 #include "log/log.h"
 #include "net/journal.h"
+#include "projections/past.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COMMIT_EVERY = 4096, WORKERS = 2, SERVER_THREADS = 1, STOP_STEP_MS = 50 };
+enum {
+    COMMIT_EVERY = 4096,
+    SAVE_EVERY = 65536,
+    WORKERS = 2,
+    SERVER_THREADS = 1,
+    STOP_STEP_MS = 50
+};
 
 struct folder {
     struct dk_projector *projector;
@@ -29,7 +36,13 @@ struct folder {
     struct dk_arena arena;
     uint32_t *nodes; /* with something new in this batch */
     uint32_t node_count, node_capacity;
-    int64_t uncommitted; /* events since history was committed */
+    int64_t uncommitted;  /* events since history was committed */
+    int64_t saved_seq;    /* of the live views on disk, or on their way there */
+    struct dk_buf saving; /* the saver's while `saver_runs` */
+    int64_t saving_seq;
+    bool saver_was_made;
+    _Atomic bool saver_runs;
+    pthread_t saver;
     bool history_changed;
     _Atomic bool stopped;
     pthread_t thread; /* the folder's own, to be woken */
@@ -132,6 +145,8 @@ static enum dk_status apply_event(struct folder *folder, const struct dk_log_rec
     return DK_OK;
 }
 
+static void save_views(struct folder *folder);
+
 static enum dk_status apply_batch(struct folder *folder, const struct dk_log_batch *batch,
                                   struct dk_err *err)
 {
@@ -156,7 +171,53 @@ static enum dk_status apply_batch(struct folder *folder, const struct dk_log_bat
         dk_reasons_note(projector->reasons, seq);
     }
     folder->node_count = 0;
+    if (seq - folder->saved_seq >= SAVE_EVERY && projector->building == NULL)
+        save_views(folder);
     return DK_OK;
+}
+
+/* --- the live views on disk --- */
+
+static void *save_thread(void *context)
+{
+    struct folder *folder = context;
+    struct dk_err err;
+
+    if (dk_past_save(folder->projector->options->place, folder->saving_seq, &folder->saving,
+                     &err) != DK_OK)
+        dk_journal(DK_JOURNAL_WARNING, "the live views are not saved: %s", err.text);
+    dk_buf_release(&folder->saving);
+    atomic_store(&folder->saver_runs, false);
+    return NULL;
+}
+
+static void saver_join(struct folder *folder)
+{
+    if (folder->saver_was_made)
+        DK_CHECK(pthread_join(folder->saver, NULL) == 0);
+    folder->saver_was_made = false;
+}
+
+/* After history is safe at a seq that is not before. Copied here, in a few milliseconds; compressed
+ * and written by a thread of its own. */
+static void save_views(struct folder *folder)
+{
+    struct dk_projector *projector = folder->projector;
+    struct dk_err err;
+
+    if (atomic_load(&folder->saver_runs) || folder->history_changed)
+        return;
+    if (folder->uncommitted > 0 && commit(folder, dk_live_seq(projector->live), &err) != DK_OK)
+        return;
+    if (folder->uncommitted > 0 || dk_history_save(projector->history, &err) != DK_OK)
+        return;
+    saver_join(folder);
+    dk_buf_init(&folder->saving, &dk_heap, (size_t)4 << 30);
+    dk_past_write(projector->live, &projector->metrics, &folder->saving);
+    folder->saved_seq = folder->saving_seq = dk_live_seq(projector->live);
+    atomic_store(&folder->saver_runs, true);
+    folder->saver_was_made = true;
+    DK_CHECK(pthread_create(&folder->saver, NULL, save_thread, folder) == 0);
 }
 
 /* The end of the log for the first time: from here on questions are answered. */
@@ -245,6 +306,24 @@ static enum dk_status open_history(struct dk_projector *projector, struct dk_err
     return dk_history_open_building(&projector->building, path, err);
 }
 
+/* From what was saved, unless a history is being built from the beginning. */
+static enum dk_status open_live(struct folder *folder, const struct dk_live_hooks *hooks,
+                                struct dk_err *err)
+{
+    struct dk_projector *projector = folder->projector;
+    const struct dk_place *place = projector->options->place;
+
+    if (projector->building == NULL)
+        dk_past_restore(&projector->live, &projector->metrics, place, hooks,
+                        dk_history_seq(projector->history));
+    if (projector->live == NULL)
+        projector->live = dk_live_create(hooks);
+    folder->saved_seq = dk_live_seq(projector->live);
+    atomic_store(&projector->seq_log, folder->saved_seq);
+    return dk_log_reader_open(&folder->reader, place->log_uri, (uint64_t)folder->saved_seq + 1,
+                              err);
+}
+
 static enum dk_status open_all(struct folder *folder, struct dk_err *err)
 {
     struct dk_projector *projector = folder->projector;
@@ -262,18 +341,17 @@ static enum dk_status open_all(struct folder *folder, struct dk_err *err)
                                          .ordered = on_ordered,
                                          .context = folder };
     char path[DK_PLACE_PATH_MAX + 64];
-    enum dk_status status = dk_log_reader_open(&folder->reader, place->log_uri, 1, err);
+    enum dk_status status = dk_reasons_open(&projector->reasons, place, err);
 
     if (status == DK_OK)
-        status = dk_reasons_open(&projector->reasons, place, err);
-    if (status == DK_OK)
         status = open_history(projector, err);
+    if (status == DK_OK)
+        status = open_live(folder, &hooks, err);
     dk_place_path(place, "blobs", path);
     if (status == DK_OK)
         status = dk_blobs_open(&projector->blobs, path, false, err);
     if (status != DK_OK)
         return status;
-    projector->live = dk_live_create(&hooks);
     projector->waits = dk_waits_create(projector);
     projector->workers = dk_workers_create(projector, WORKERS);
     return dk_http_start(&projector->server, &http, err);
@@ -300,6 +378,11 @@ static void close_all(struct folder *folder)
     dk_waits_destroy(projector->waits);
     dk_workers_destroy(projector->workers);
     dk_reasons_close(projector->reasons);
+    saver_join(folder);
+    if (projector->live != NULL && atomic_load(&projector->caught_up) &&
+        projector->building == NULL && dk_live_seq(projector->live) > folder->saved_seq)
+        save_views(folder);
+    saver_join(folder);
     if (projector->history != NULL && dk_history_save(projector->history, &err) != DK_OK)
         dk_journal(DK_JOURNAL_WARNING, "history: %s", err.text);
     dk_history_close(projector->building);

@@ -42,6 +42,7 @@ struct bench {
     uint32_t seen_jobs, seen_orders;
     uint64_t random;
     uint32_t ended; /* rows told */
+    bool serves;
 };
 
 static uint32_t total_jobs, total_orders, total_ended;
@@ -339,6 +340,40 @@ static void must_begin_anew(struct bench *bench)
     dk_buf_release(&body);
 }
 
+/* Put away as bytes and restored: all that follows must not notice. Any shorter run of those bytes
+ * is refused. */
+static void put_away(struct bench *bench)
+{
+    struct dk_live_hooks hooks = { .ended = on_ended, .context = bench };
+    struct dk_live *restored, *none;
+    struct dk_buf bytes, again;
+    struct dk_err err;
+    bool serves = bench->serves;
+
+    dk_buf_init(&bytes, &dk_heap, 1 << 28);
+    dk_buf_init(&again, &dk_heap, 1 << 28);
+    dk_live_write(bench->live, &bytes);
+    for (int i = 0; i < 20; i++)
+        assert_int_not_equal(
+            dk_live_restore(&none, NULL, bytes.data, draw(bench, (uint32_t)bytes.size), &err),
+            DK_OK);
+    assert_int_equal(dk_live_restore(&restored, &hooks, bytes.data, bytes.size, &err), DK_OK);
+    assert_int_equal(dk_live_seq(restored), dk_live_seq(bench->live));
+    dk_live_write(restored, &again);
+    assert_int_equal(again.size, bytes.size);
+    dk_live_destroy(bench->live);
+    bench->live = restored;
+    if (serves) {
+        dk_live_begin(restored);
+        dk_live_serve(restored);
+        dk_live_end(restored);
+        for (int n = 0; n < NODES_MAX; n++)
+            bench->agents[n].after = 0;
+    }
+    dk_buf_release(&bytes);
+    dk_buf_release(&again);
+}
+
 static void read_log(void *context, const char *uri)
 {
     struct bench *bench = context;
@@ -355,8 +390,11 @@ static void read_log(void *context, const char *uri)
             dk_live_begin(bench->live);
             dk_live_serve(bench->live);
             dk_live_end(bench->live);
+            bench->serves = true;
             must_begin_anew(bench);
         }
+        if (draw(bench, 16) == 0)
+            put_away(bench);
         dk_core_stats(bench->core, &stats);
         assert_true(stats.nodes < NODES_MAX);
         if (batches >= serve_at && stats.nodes > 0) {
