@@ -17,7 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ASIDE "/docket-agents" /* where daemons are, beside the jobs */
+
 enum { FREEZER, CPUSET, MEMORY };
+enum { CLOSE_TRIES = 200 }; /* of a millisecond: who was killed has to be scheduled to end */
 
 const char *dk_confine_name(enum dk_confine_level level)
 {
@@ -162,6 +165,8 @@ static bool find_base(const char *id, const char *controller, const char *own_gr
 
     if (!find_mount(mounts, controller, mount) || !find_own(own_groups, controller, path))
         return false;
+    if (strlen(path) >= strlen(ASIDE) && strcmp(path + strlen(path) - strlen(ASIDE), ASIDE) == 0)
+        path[strlen(path) - strlen(ASIDE)] = '\0'; /* we, or our parent, have moved before */
     if (snprintf(own, DK_CONFINE_PATH, "%s%s", mount, path) >= DK_CONFINE_PATH)
         return false;
     size = snprintf(out, DK_CONFINE_PATH, "%s/docket/%s", own, id);
@@ -170,8 +175,26 @@ static bool find_base(const char *id, const char *controller, const char *own_gr
 
 /* --- probing --- */
 
-/* Version 2 gives controllers only to children of a group that has no processes of its own, so
- * the agent moves itself aside. Others in the same group (no delegation) make this fail. */
+/* Version 2 gives controllers only to children of a group that has no processes of its own, so the
+ * agent moves itself aside, and the other daemons of ours that one service started with it. Anybody
+ * else in the group makes this fail: it is not delegated to us then. */
+static void move_aside(const char *own, const char *aside)
+{
+    char path[DK_CONFINE_PATH + 64], line[32], name[32];
+    FILE *file;
+
+    (void)write_text(aside, "cgroup.procs", "0");
+    file = join(path, own, "cgroup.procs") ? fopen(path, "re") : NULL;
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        (void)snprintf(path, sizeof(path), "/proc/%s", line);
+        if (read_text(path, "comm", name, sizeof(name)) && strncmp(name, "docketd", 7) == 0)
+            (void)write_text(aside, "cgroup.procs", line);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+}
+
 static bool probe_v2(struct dk_confine *confine, const char *id, const char *own_groups,
                      const char *mounts)
 {
@@ -189,9 +212,10 @@ static bool probe_v2(struct dk_confine *confine, const char *id, const char *own
                        "cgroup2 has no controllers cpu, cpuset and memory here");
         return false;
     }
-    (void)snprintf(path, sizeof(path), "%s/docket-agents", own);
-    if ((mkdir(path, 0755) != 0 && errno != EEXIST) || !write_text(path, "cgroup.procs", "0") ||
-        !write_text(own, "cgroup.subtree_control", wanted) || !make_two(confine->base[0])) {
+    (void)snprintf(path, sizeof(path), "%s" ASIDE, own);
+    if (mkdir(path, 0755) == 0 || errno == EEXIST)
+        move_aside(own, path);
+    if (!write_text(own, "cgroup.subtree_control", wanted) || !make_two(confine->base[0])) {
         (void)snprintf(confine->remark, sizeof(confine->remark),
                        "cgroup2 is not delegated to us: %s", strerror(errno));
         return false;
@@ -420,7 +444,7 @@ bool dk_confine_close(const struct dk_confine *confine, const char *job)
         bool gone = false;
 
         job_path(confine, i, job, folder);
-        for (int tries = 0; !gone && tries < 5; tries++) {
+        for (int tries = 0; !gone && tries < CLOSE_TRIES; tries++) {
             gone = rmdir(folder) == 0 || errno == ENOENT;
             if (gone)
                 break;

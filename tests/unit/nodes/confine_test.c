@@ -119,6 +119,18 @@ static void version_2_is_taken_where_it_is_delegated(void **state)
     assert_string_equal(get("us/docket/n1/cgroup.subtree_control"), "+cpu +cpuset +memory");
 }
 
+static void an_agent_that_was_moved_before_finds_the_same_place(void **state)
+{
+    struct dk_confine confine;
+
+    (void)state;
+    fake_v2("cpuset cpu memory");
+    put("own", "0::/us/docket-agents\n");
+    probe(&confine, DK_CONFINE_CGROUP2);
+    assert_int_equal(confine.level, DK_CONFINE_CGROUP2);
+    assert_says(confine.base[0], "/us/docket/n1");
+}
+
 static void version_2_without_controllers_is_passed_over(void **state)
 {
     struct dk_confine confine;
@@ -272,6 +284,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(version_2_is_taken_where_it_is_delegated),
+        T(an_agent_that_was_moved_before_finds_the_same_place),
         T(version_2_without_controllers_is_passed_over),
         T(a_job_has_its_limits_in_version_2),
         T(a_limit_that_is_refused_is_said),
