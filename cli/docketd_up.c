@@ -130,6 +130,15 @@ static void add_common(const struct supervisor *supervisor, struct child *child)
     child_word(child, "%s", supervisor->values.log_format == 1 ? "json" : "text");
 }
 
+/* An emulated node's share of this machine's memory, at least 1 GiB. */
+static int64_t share_mib(int64_t nodes)
+{
+    int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    int64_t share = pages > 0 && page > 0 ? pages / 1024 * page / 1024 / nodes : 0;
+
+    return share > 1024 ? share : 1024;
+}
+
 static void add_node(struct supervisor *supervisor, int64_t number, const char *host)
 {
     const struct up_values *values = &supervisor->values;
@@ -153,9 +162,10 @@ static void add_node(struct supervisor *supervisor, int64_t number, const char *
         child_word(child, "--share");
         child_word(child, "%lld/%lld", (long long)number, (long long)values->nodes);
     }
-    if (values->memory > 0) {
+    if (values->memory > 0 || values->cores > 0) {
         child_word(child, "--memory");
-        child_word(child, "%lld", (long long)values->memory);
+        child_word(child, "%lld",
+                   (long long)(values->memory > 0 ? values->memory : share_mib(values->nodes)));
     }
     if (values->gpus >= 0) {
         child_word(child, "--gpus");
