@@ -1,7 +1,8 @@
-/* fake_clock.c - a library to be preloaded: CLOCK_REALTIME is set as many seconds ahead as a file says
+/* fake_clock.c - a library to be preloaded: CLOCK_REALTIME is set as many seconds ahead as a file
+ * says
  *
- * The file is named by DOCKET_TEST_CLOCK and read at each call; a missing one is no shift. Only the wall clock
- * moves, as when somebody sets it: CLOCK_MONOTONIC stays. */
+ * The file is named by DOCKET_TEST_CLOCK and read at each call; a missing one is no shift. Only the
+ * wall clock moves, as when somebody sets it: CLOCK_MONOTONIC stays. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

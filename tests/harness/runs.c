@@ -94,7 +94,7 @@ static void identity(struct dk_job_row *row, struct dk_job_spec *spec, struct dk
     row->group = text(arena, "group%u", user % 7);
     row->host = text(arena, "login%u", user % 3);
     spec->account = user % 5 == 0 ? (struct dk_text){ "", 0 } : text(arena, "acc%02u", user % 12);
-    spec->work_dir = text(arena, "/home/user%02u/%s/campaign-%u", user, project, campaign);
+    spec->work_dir = text(arena, "/scratch/user%02u/%s/campaign-%u", user, project, campaign);
     spec->name = text(arena, "%s-%u", project, below(&prng, 100));
     spec->launch.command = text(arena, "./run_%s.sh", project);
     if (below(&habits, 2) == 0)
