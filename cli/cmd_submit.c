@@ -165,7 +165,7 @@ static int wait_for(struct submitter *submitter, const struct dk_outcome *outcom
 int cli_submit(const struct cli_command *command, int argc, char **argv)
 {
     struct submitter submitter;
-    struct dk_outcome outcome;
+    struct dk_outcome outcome = { 0 };
     int status = submitter_begin(&submitter, command, argc + 1, argv - 1);
 
     if (status == CLI_GO_ON)
@@ -216,7 +216,7 @@ static void show_more(struct follow *follow)
 static void cancel(struct follow *follow)
 {
     struct dk_request request = { .type = DK_REQUEST_CANCEL_JOB };
-    struct dk_outcome outcome;
+    struct dk_outcome outcome = { 0 };
 
     follow->is_cancelled = true;
     request.cancel_job.job = follow->job;
@@ -261,7 +261,7 @@ int cli_run(const struct cli_command *command, int argc, char **argv)
     struct sigaction act = { .sa_handler = interrupt };
     struct submitter submitter;
     struct follow follow = { .submitter = &submitter, .fd = -1 };
-    struct dk_outcome outcome;
+    struct dk_outcome outcome = { 0 };
     int status = submitter_begin(&submitter, command, argc + 1, argv - 1);
 
     if (status == CLI_GO_ON)
