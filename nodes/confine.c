@@ -17,7 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ASIDE "/docket-agents" /* where daemons are, beside the jobs */
+#define V2_WANTED "+cpu +cpuset +memory" /* controllers that the groups of jobs get */
+#define ASIDE "/docket-agents"           /* where daemons are, beside the jobs */
 
 enum { FREEZER, CPUSET, MEMORY };
 enum { CLOSE_TRIES = 200 }; /* of a millisecond: who was killed has to be scheduled to end */
@@ -195,41 +196,6 @@ static void move_aside(const char *own, const char *aside)
         (void)fclose(file);
 }
 
-static bool probe_v2(struct dk_confine *confine, const char *id, const char *own_groups,
-                     const char *mounts)
-{
-    static const char wanted[] = "+cpu +cpuset +memory";
-    char own[DK_CONFINE_PATH], path[DK_CONFINE_PATH + 64], controllers[1024];
-
-    if (!find_base(id, "", own_groups, mounts, confine->base[0], own)) {
-        (void)snprintf(confine->remark, sizeof(confine->remark), "cgroup2 is not mounted");
-        return false;
-    }
-    if (!read_text(own, "cgroup.controllers", controllers, sizeof(controllers)) ||
-        !has_word(controllers, "memory") || !has_word(controllers, "cpuset") ||
-        !has_word(controllers, "cpu")) {
-        (void)snprintf(confine->remark, sizeof(confine->remark),
-                       "cgroup2 has no controllers cpu, cpuset and memory here");
-        return false;
-    }
-    (void)snprintf(path, sizeof(path), "%s" ASIDE, own);
-    if (mkdir(path, 0755) == 0 || errno == EEXIST)
-        move_aside(own, path);
-    if (!write_text(own, "cgroup.subtree_control", wanted) || !make_two(confine->base[0])) {
-        (void)snprintf(confine->remark, sizeof(confine->remark),
-                       "cgroup2 is not delegated to us: %s", strerror(errno));
-        return false;
-    }
-    (void)snprintf(path, sizeof(path), "%s/docket", own);
-    if (!write_text(path, "cgroup.subtree_control", wanted) ||
-        !write_text(confine->base[0], "cgroup.subtree_control", wanted)) {
-        (void)snprintf(confine->remark, sizeof(confine->remark), "cgroup2: %s", strerror(errno));
-        return false;
-    }
-    confine->count = 1;
-    return true;
-}
-
 /* A group of version 1's cpuset is unusable until it has cores and memory nodes of its parent. */
 static bool inherit_cpuset(const char *folder)
 {
@@ -252,26 +218,63 @@ static bool inherit_cpuset(const char *folder)
     return true;
 }
 
+/* The group above the jobs' groups, with what it passes on to them. Made at the start, and again
+ * should somebody have tidied it away while no job was in it. */
+static bool make_base(const struct dk_confine *confine, uint32_t index, bool is_v2)
+{
+    char above[DK_CONFINE_PATH];
+
+    if (!make_two(confine->base[index]))
+        return false;
+    (void)snprintf(above, sizeof(above), "%s", confine->base[index]);
+    *strrchr(above, '/') = '\0';
+    if (is_v2)
+        return write_text(above, "cgroup.subtree_control", V2_WANTED) &&
+               write_text(confine->base[index], "cgroup.subtree_control", V2_WANTED);
+    return index != CPUSET || (inherit_cpuset(above) && inherit_cpuset(confine->base[index]));
+}
+
+static bool probe_v2(struct dk_confine *confine, const char *id, const char *own_groups,
+                     const char *mounts)
+{
+    char own[DK_CONFINE_PATH], path[DK_CONFINE_PATH + 64], controllers[1024];
+
+    if (!find_base(id, "", own_groups, mounts, confine->base[0], own)) {
+        (void)snprintf(confine->remark, sizeof(confine->remark), "cgroup2 is not mounted");
+        return false;
+    }
+    if (!read_text(own, "cgroup.controllers", controllers, sizeof(controllers)) ||
+        !has_word(controllers, "memory") || !has_word(controllers, "cpuset") ||
+        !has_word(controllers, "cpu")) {
+        (void)snprintf(confine->remark, sizeof(confine->remark),
+                       "cgroup2 has no controllers cpu, cpuset and memory here");
+        return false;
+    }
+    (void)snprintf(path, sizeof(path), "%s" ASIDE, own);
+    if (mkdir(path, 0755) == 0 || errno == EEXIST)
+        move_aside(own, path);
+    if (!write_text(own, "cgroup.subtree_control", V2_WANTED) || !make_base(confine, 0, true)) {
+        (void)snprintf(confine->remark, sizeof(confine->remark),
+                       "cgroup2 is not delegated to us: %s", strerror(errno));
+        return false;
+    }
+    confine->count = 1;
+    return true;
+}
+
 static bool probe_v1(struct dk_confine *confine, const char *id, const char *own_groups,
                      const char *mounts)
 {
     static const char *const names[] = { "freezer", "cpuset", "memory" };
-    char own[DK_CONFINE_PATH], above[DK_CONFINE_PATH];
+    char own[DK_CONFINE_PATH];
 
     for (uint32_t i = 0; i < DK_CONFINE_GROUPS; i++) {
         if (!find_base(id, names[i], own_groups, mounts, confine->base[i], own) ||
-            !make_two(confine->base[i])) {
+            !make_base(confine, i, false)) {
             (void)snprintf(confine->remark, sizeof(confine->remark),
                            "cgroup1's %s can't be used: %s", names[i], strerror(errno));
             return false;
         }
-    }
-    (void)snprintf(above, sizeof(above), "%s", confine->base[CPUSET]);
-    *strrchr(above, '/') = '\0';
-    if (!inherit_cpuset(above) || !inherit_cpuset(confine->base[CPUSET])) {
-        (void)snprintf(confine->remark, sizeof(confine->remark),
-                       "cgroup1's cpuset can't be used: %s", strerror(errno));
-        return false;
     }
     confine->count = DK_CONFINE_GROUPS;
     return true;
@@ -363,6 +366,8 @@ enum dk_status dk_confine_open(const struct dk_confine *confine, const char *job
             continue;
         job_path(confine, i, job, folder);
         done = mkdir(folder, 0755) == 0 || errno == EEXIST;
+        if (!done && errno == ENOENT && make_base(confine, i, confine->level == DK_CONFINE_CGROUP2))
+            done = mkdir(folder, 0755) == 0;
         if (done)
             done = confine->level == DK_CONFINE_CGROUP2 ? set_v2(folder, share)
                                                         : set_v1(i, folder, share);

@@ -18,9 +18,9 @@
     X(condition)                                                                                   \
     X(reason)                                                                                      \
     X(reason_user)                                                                                 \
-    X(reason_time) X(cores) X(cores_used) X(memory) X(memory_used) X(gpus) X(gpus_used)            \
-        X(features) X(partitions) X(sockets) X(threads_per_core) X(version) X(registered)          \
-            X(last_beat)
+    X(reason_time)                                                                                 \
+    X(cores) X(cores_used) X(memory) X(memory_used) X(gpus) X(gpus_used) X(features) X(partitions) \
+        X(sockets) X(threads_per_core) X(version) X(registered) X(last_beat)
 
 enum node_column {
 #define X(name) NODE_##name,

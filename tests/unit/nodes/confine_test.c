@@ -279,6 +279,23 @@ static void version_1_finds_and_kills_all_of_a_job(void **state)
     leave(&confine);
 }
 
+static void a_group_that_somebody_tidied_away_is_made_again(void **state)
+{
+    static const uint32_t cpus[] = { 0 };
+    const struct dk_confine_share share = { 32, cpus, 1, 1 };
+    char procs[DK_CONFINE_GROUPS][DK_CONFINE_PATH];
+    struct dk_confine confine;
+    uint32_t count = 0;
+
+    (void)state;
+    probe_v1(&confine);
+    leave(&confine);
+    assert_good(dk_confine_open(&confine, "1.1", &share, procs, &count, &good_err));
+    assert_int_equal(count, 3);
+    assert_true(dk_confine_close(&confine, "1.1"));
+    leave(&confine);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -290,6 +307,7 @@ int main(void)
         T(a_limit_that_is_refused_is_said),
         T(version_1_kills_who_takes_too_much_memory),
         T(version_1_finds_and_kills_all_of_a_job),
+        T(a_group_that_somebody_tidied_away_is_made_again),
     };
 #undef T
 
