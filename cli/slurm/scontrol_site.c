@@ -11,16 +11,12 @@
 
 /* --- nodes --- */
 
+/* clang-format off */
 #define NODE_COLUMN_MAP(X)                                                                         \
-    X(name)                                                                                        \
-    X(host)                                                                                        \
-    X(state)                                                                                       \
-    X(condition)                                                                                   \
-    X(reason)                                                                                      \
-    X(reason_user)                                                                                 \
-    X(reason_time)                                                                                 \
-    X(cores) X(cores_used) X(memory) X(memory_used) X(gpus) X(gpus_used) X(features) X(partitions) \
-        X(sockets) X(threads_per_core) X(version) X(registered) X(last_beat)
+    X(name) X(host) X(state) X(condition) X(reason) X(reason_user) X(reason_time) X(cores)         \
+    X(cores_used) X(memory) X(memory_used) X(gpus) X(gpus_used) X(features) X(partitions)          \
+    X(sockets) X(threads_per_core) X(version) X(registered) X(last_beat)
+/* clang-format on */
 
 enum node_column {
 #define X(name) NODE_##name,
