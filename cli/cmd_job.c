@@ -175,8 +175,7 @@ static void print_job(const struct cli_client *client, const struct cli_view *vi
 {
     char out[64];
     bool is_blank_due = false;
-    uint32_t field =
-        view->first[HEAD - 1] + 1; /* the fields of the items follow those of the head */
+    uint32_t column = HEAD; /* the columns of the items follow those of the head */
     const char *state = dk_cell(rows, row, view->first[5]);
     bool has_ended = cli_state_color(state) == CLI_DIM || cli_state_color(state) == CLI_RED;
 
@@ -188,7 +187,7 @@ static void print_job(const struct cli_client *client, const struct cli_view *vi
             is_blank_due = true;
             continue;
         }
-        text = item_text(&items[i], dk_cell(rows, row, field++), out, sizeof(out));
+        text = item_text(&items[i], dk_cell(rows, row, view->first[column++]), out, sizeof(out));
         if (text[0] == '\0' || strcmp(text, "None") == 0)
             continue;
         if (is_blank_due)
