@@ -177,7 +177,9 @@ static enum dk_status make_folder(struct packing *packing, struct dk_err *err)
     int fd;
 
     dk_duty_name(packing->duty, name);
-    if (mkdirat(packing->agent->jobs_folder, name, 0711) != 0 && errno != EEXIST)
+    if (mkdirat(packing->agent->jobs_folder, name, 0711) == 0)
+        (void)fchmodat(packing->agent->jobs_folder, name, 0711, 0); /* whatever the umask */
+    else if (errno != EEXIST)
         return dk_fail(err, DK_IO, "the folder of job %s: %s", name, strerror(errno));
     if (packing->head.kind != DK_TASK_BATCH)
         return DK_OK;
@@ -185,6 +187,8 @@ static enum dk_status make_folder(struct packing *packing, struct dk_err *err)
     fd = openat(packing->agent->jobs_folder, path,
                 O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0700);
     done = fd >= 0 && write(fd, script->data, script->size) == (ssize_t)script->size;
+    if (done)
+        done = fchmod(fd, 0700) == 0;
     if (done && packing->head.switch_user)
         done = fchown(fd, packing->head.uid, packing->head.gid) == 0;
     if (!done)

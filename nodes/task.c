@@ -91,6 +91,17 @@ static void serve(const struct dk_task_order *order)
         (void)close(pid_fd);
 }
 
+/* What whoever started the agent had open is no job's: a descriptor opened as root gives a user
+ * what root may do with it. */
+static void close_strange(void)
+{
+    enum { FIRST = DK_TASK_NEWS_FD + 1 };
+
+    if (syscall(SYS_close_range, (unsigned)FIRST, ~0U, 0) != 0) /* before Linux 5.9 */
+        for (int fd = FIRST; fd < (int)sysconf(_SC_OPEN_MAX); fd++)
+            (void)close(fd);
+}
+
 int main(void)
 {
     static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2 };
@@ -100,8 +111,7 @@ int main(void)
 
     for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
         (void)dup2(null, fd);
-    if (null > DK_TASK_NEWS_FD)
-        (void)close(null);
+    close_strange();
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         (void)signal(ignored[i], SIG_IGN);
     (void)signal(SIGCHLD, SIG_IGN); /* keepers are watched by the agent, and reaped by themselves */

@@ -174,6 +174,30 @@ static void a_job_is_its_users_from_the_first_file_on(void **state)
     assert_false(is_there("%s", closed));
 }
 
+static void what_the_agent_was_started_with_is_no_jobs(void **state)
+{
+    mode_t before = umask(077);
+    int strange = open("/dev/null", O_RDWR); /* an exec keeps it, and so does the agent */
+    struct fake_report report;
+    char text[512];
+
+    (void)state;
+    assert_true(strange >= 3);
+    assert_true(dup2(strange, 99) == 99);
+    fake_agent(&fake, NULL);
+    (void)umask(before);
+    close(strange);
+    close(99);
+    fake_run(&fake, 1, "#!/bin/sh\nls /proc/$$/fd | sort -n | tr '\\n' ' '\n",
+             geteuid() == 0 ? as_nobody : NULL);
+    report = fake_report(&fake, 1);
+    assert_string_equal(report.why, ""); /* a folder that only root may enter has no script */
+    assert_int_equal(report.state, DK_END_STATE_COMPLETED);
+    fake_text(&fake, "slurm-1.out", text, sizeof(text));
+    assert_true(strncmp(text, "0 1 2 ", 6) == 0); /* and what the shell reads its script from */
+    assert_null(strstr(text, "99"));
+}
+
 /* --- what can't be started --- */
 
 static void nowhere(struct dk_run_job *run)
@@ -669,6 +693,7 @@ int main(void)
         T(a_script_runs_with_its_environment_and_its_end_is_reported),
         T(files_are_named_by_patterns_appended_to_and_read_from),
         T(a_job_is_its_users_from_the_first_file_on),
+        T(what_the_agent_was_started_with_is_no_jobs),
         T(what_a_user_got_wrong_is_said),
         T(a_script_that_the_cluster_lost_puts_the_job_on_hold),
         T(a_full_disk_puts_jobs_on_hold_and_no_more),
