@@ -206,17 +206,25 @@ measure_kill() { # kill -9 of the controller under submissions: what was acknowl
 slurm_controller() { echo "$slurm_controller_pid"; }
 docket_controller() { pgrep -f "docketd controller .*--dir $DOCKET_DIR"; }
 
-measure_crowd() { # 50 clients asking in a tight loop
+# 50 clients in a tight loop. They take processor time of their own, from jobs too: so first 50 that start the same
+# program and ask nothing, then 50 that ask. What asking costs is the difference.
+crowd_of() { # COMMAND...
     local pids=() i
 
     for i in $(seq 50); do
-        while :; do squeue >/dev/null 2>&1; done &
+        while :; do "$@" >/dev/null 2>&1; done &
         pids+=($!)
     done
-    say crowd "the next line is with 50 clients that ask squeue in a loop:"
+    sleep 1
     measure_latency
     kill "${pids[@]}" 2>/dev/null
     wait "${pids[@]}" 2>/dev/null
+}
+measure_crowd() {
+    say crowd "the next line is with 50 clients that start squeue and ask nothing:"
+    crowd_of squeue --version
+    say crowd "the next line is with 50 clients that ask squeue in a loop:"
+    crowd_of squeue
 }
 
 all='floor submit_one submit_many array latency true fork listing idle kill crowd'
