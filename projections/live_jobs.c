@@ -2,6 +2,7 @@
 #include "projections/live_inside.h"
 
 #include "base/check.h"
+#include "event/about.h"
 #include "projections/row_codec.h"
 
 #include <stdlib.h>
@@ -601,33 +602,9 @@ static void released(struct dk_live *live, struct dk_live_job *job, const struct
     eligible_set(job, dk_live_spec_of(job, &live->scratch), event->meta.time);
 }
 
-static int64_t job_named(const struct dk_event *event)
-{
-    switch ((int)event->type) {
-    case DK_EVENT_JOB_UPDATED:
-        return event->job_updated.job;
-    case DK_EVENT_JOB_HELD:
-        return event->job_held.job;
-    case DK_EVENT_JOB_RELEASED:
-        return event->job_released.job;
-    case DK_EVENT_JOB_REQUEUED:
-        return event->job_requeued.job;
-    case DK_EVENT_JOB_END_REQUESTED:
-        return event->job_end_requested.job;
-    case DK_EVENT_JOB_ENDED:
-        return event->job_ended.job;
-    case DK_EVENT_ARRAY_TASKS_CANCELLED:
-        return event->array_tasks_cancelled.job;
-    case DK_EVENT_JOB_SIGNALLED:
-        return event->job_signalled.job;
-    default:
-        return event->job_placed.job;
-    }
-}
-
 void dk_live_job_event(struct dk_live *live, const struct dk_event *event)
 {
-    struct dk_live_job *job = dk_live_job_find(live, job_named(event));
+    struct dk_live_job *job = dk_live_job_find(live, dk_event_job(event));
 
     if (event->type == DK_EVENT_JOB_PLACED)
         placed(live, job, event);
