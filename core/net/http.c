@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "net/crowd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,11 +32,19 @@
 #define BODY_MAX_DEFAULT ((uint64_t)16 << 20)
 #define ANSWER_MAX ((size_t)1 << 30)
 
-enum { CONNECTIONS_DEFAULT = 1024, SILENT_SECONDS_MAX = 30, BACKLOG = 512, PATH_MAX_BYTES = 4096 };
+enum {
+    CONNECTIONS_DEFAULT = 1024,
+    DESCRIPTORS_OTHER = 256, /* for the files of whoever serves */
+    BODIES_PER_USER = 2,     /* of the largest size, on their way in */
+    SILENT_SECONDS_MAX = 30,
+    BACKLOG = 512,
+    PATH_MAX_BYTES = 4096
+};
 
 struct dk_http_server {
     struct dk_http_options options;
     struct MHD_Daemon *local, *remote;
+    struct dk_crowd *crowd;
     char *socket;
 };
 
@@ -46,8 +55,10 @@ struct dk_http_exchange {
     char *path;
     struct dk_buf body;
     struct dk_peer peer;
+    struct dk_crowd_place *place;
+    size_t body_taken; /* bytes of the place's share */
     pthread_mutex_t lock;
-    bool handled, suspended, answered, too_large;
+    bool handled, suspended, answered, too_large, too_many;
     unsigned status;
     struct MHD_Response *response;
     uint32_t param_wanted, param_seen;
@@ -184,20 +195,39 @@ const char *dk_http_param_name(struct dk_http_exchange *exchange, uint32_t index
 
 /* --- what libmicrohttpd calls --- */
 
-static void know_peer(struct dk_http_exchange *exchange)
+static struct dk_peer peer_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct ucred credential;
     socklen_t size = sizeof(credential);
 
-    exchange->peer = (struct dk_peer){ -1, -1, -1 };
     if (info == NULL ||
         getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &credential, &size) != 0 ||
         credential.pid == 0)
+        return (struct dk_peer){ -1, -1, -1 };
+    return (struct dk_peer){ (int32_t)credential.uid, (int32_t)credential.gid, credential.pid };
+}
+
+/* A connection comes or goes. The library can't be told to refuse one here; hung up, it is closed
+ * as if the client had done so. */
+static void connected(void *context, struct MHD_Connection *connection, void **slot,
+                      enum MHD_ConnectionNotificationCode code)
+{
+    const struct dk_http_server *server = context;
+    const union MHD_ConnectionInfo *info;
+    struct dk_crowd_place *place = *slot;
+
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        dk_crowd_leave(server->crowd, place);
         return;
-    exchange->peer =
-        (struct dk_peer){ (int32_t)credential.uid, (int32_t)credential.gid, credential.pid };
+    }
+    if (!dk_crowd_enter(server->crowd, peer_of(connection).uid, &place)) {
+        info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        if (info != NULL)
+            (void)shutdown(info->connect_fd, SHUT_RDWR);
+    }
+    *slot = place;
 }
 
 static struct dk_http_exchange *exchange_create(struct dk_http_server *server,
@@ -205,16 +235,19 @@ static struct dk_http_exchange *exchange_create(struct dk_http_server *server,
                                                 const char *method)
 {
     struct dk_http_exchange *exchange = calloc(1, sizeof(*exchange));
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     if (exchange == NULL)
         return NULL;
+    exchange->place = info != NULL ? info->socket_context : NULL;
     exchange->server = server;
     exchange->connection = connection;
     exchange->method = method; /* the library keeps it as long as the request */
     exchange->path = strdup(path);
     dk_buf_init(&exchange->body, &dk_heap, server->options.body_max);
     DK_CHECK(pthread_mutex_init(&exchange->lock, NULL) == 0);
-    know_peer(exchange);
+    exchange->peer = peer_of(connection);
     return exchange;
 }
 
@@ -235,6 +268,11 @@ static void handle(struct dk_http_exchange *exchange)
     if (exchange->too_large)
         dk_http_fail(exchange, 413, "TOO_LARGE", "the body is larger than %llu bytes",
                      (unsigned long long)exchange->server->options.body_max);
+    else if (exchange->too_many)
+        dk_http_fail(
+            exchange, 503, "BUSY",
+            "%d bodies of the largest size are on their way from user %d already; try again",
+            BODIES_PER_USER, exchange->peer.uid);
     else
         exchange->server->options.handler(exchange->server->options.context, exchange);
     DK_CHECK(pthread_mutex_lock(&exchange->lock) == 0);
@@ -243,6 +281,20 @@ static void handle(struct dk_http_exchange *exchange)
         MHD_suspend_connection(exchange->connection);
     }
     DK_CHECK(pthread_mutex_unlock(&exchange->lock) == 0);
+}
+
+/* What is refused is read to its end, so that the client reads why. */
+static void take_body(struct dk_http_exchange *exchange, const char *data, size_t size)
+{
+    if (exchange->too_large || exchange->too_many)
+        return;
+    if (!dk_crowd_take(exchange->server->crowd, exchange->place, size)) {
+        exchange->too_many = true;
+        return;
+    }
+    exchange->body_taken += size;
+    if (!dk_buf_add(&exchange->body, data, size))
+        exchange->too_large = true;
 }
 
 static enum MHD_Result take(void *context, struct MHD_Connection *connection, const char *path,
@@ -258,8 +310,7 @@ static enum MHD_Result take(void *context, struct MHD_Connection *connection, co
         return exchange != NULL ? MHD_YES : MHD_NO;
     }
     if (*size > 0) {
-        if (!exchange->too_large && !dk_buf_add(&exchange->body, data, *size))
-            exchange->too_large = true;
+        take_body(exchange, data, *size);
         *size = 0;
         return MHD_YES;
     }
@@ -283,6 +334,7 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
         return;
     if (exchange->response != NULL)
         MHD_destroy_response(exchange->response);
+    dk_crowd_give_back(exchange->server->crowd, exchange->place, exchange->body_taken);
     dk_buf_release(&exchange->body);
     free(exchange->path);
     (void)pthread_mutex_destroy(&exchange->lock);
@@ -402,10 +454,26 @@ static struct MHD_Daemon *start_daemon(struct dk_http_server *server, int fd)
         take, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)SILENT_SECONDS_MAX, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-        MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, connected, server, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
     if (options->nice > 0) /* lowering it again needs a right: root has it, others stay nice */
         (void)setpriority(PRIO_PROCESS, (id_t)self, before);
     return daemon;
+}
+
+/* Connections must not take the descriptors that the log or the views need. */
+static uint32_t fitting(uint32_t connections_max)
+{
+    const rlim_t wanted = (rlim_t)connections_max + DESCRIPTORS_OTHER;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return connections_max;
+    limit.rlim_cur = limit.rlim_max > wanted ? wanted : limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted)
+        return connections_max;
+    return limit.rlim_cur > 2 * DESCRIPTORS_OTHER ? (uint32_t)limit.rlim_cur - DESCRIPTORS_OTHER
+                                                  : DESCRIPTORS_OTHER;
 }
 
 enum dk_status dk_http_start(struct dk_http_server **out, const struct dk_http_options *options,
@@ -421,6 +489,9 @@ enum dk_status dk_http_start(struct dk_http_server **out, const struct dk_http_o
         server->options.connections_max = CONNECTIONS_DEFAULT;
     if (server->options.body_max == 0)
         server->options.body_max = BODY_MAX_DEFAULT;
+    server->options.connections_max = fitting(server->options.connections_max);
+    server->crowd = dk_crowd_create(server->options.connections_max,
+                                    (size_t)server->options.body_max * BODIES_PER_USER);
     if (options->socket != NULL) {
         fd = listen_local(options->socket, options->mode, err);
         if (fd < 0)
@@ -461,6 +532,7 @@ void dk_http_stop(struct dk_http_server *server)
         MHD_stop_daemon(server->local);
     if (server->remote != NULL)
         MHD_stop_daemon(server->remote);
+    dk_crowd_destroy(server->crowd);
     free(server->socket);
     free(server);
 }

@@ -8,7 +8,10 @@
  *      must not be touched. What its accessors return is good until then.
  *   2. A body larger than options.body_max is refused with 413, and a request that is not HTTP
  *      with 400, before a handler sees it. A client that sends slowly is dropped after 30 s.
- *   3. dk_http_stop waits for handlers that run; exchanges kept must have been answered before.
+ *   3. No user but root and our own has more than a quarter of the connections, or more than two
+ * bodies of body_max on the way (crowd.h): more connections are hung up, more bodies answered with
+ * 503.
+ *   4. dk_http_stop waits for handlers that run; exchanges kept must have been answered before.
  */
 #ifndef DK_NET_HTTP_H
 #define DK_NET_HTTP_H

@@ -2,6 +2,7 @@
 """Another user can neither end, change nor read what is not theirs; every such try is recorded. As root only."""
 
 import os
+import subprocess
 import sys
 import unittest
 
@@ -69,6 +70,32 @@ class Rights(ClusterCase):
         self.assertIn("NOT_PERMITTED", done.stdout)
         self.assertEqual(c.state(job), "RUNNING")
         c.good("scancel", job)
+
+    def test_one_user_can_not_close_a_socket_to_others(self):
+        c = self.cluster
+        hog = ("import resource, signal, socket, sys, time\n"
+               "resource.setrlimit(resource.RLIMIT_NOFILE, (3000, 3000))\n"
+               "signal.signal(signal.SIGPIPE, signal.SIG_IGN)\n"
+               "held = []\n"
+               "for path in sys.argv[1:]:\n"
+               "    for _ in range(1400):\n"
+               "        s = socket.socket(socket.AF_UNIX)\n"
+               "        s.connect(path)\n"
+               "        try: s.sendall(b'POST /v1/requests HTTP/1.1\\r\\nHost: x\\r\\n')\n"
+               "        except OSError: pass\n"
+               "        held.append(s)\n"
+               "print(len(held), flush=True)\n"
+               "time.sleep(600)\n")
+        sockets = [f"{c.dir}/run/control.sock", f"{c.dir}/run/query.sock"]
+        with subprocess.Popen(["/usr/bin/env", "-i", "/usr/bin/python3", "-c", hog, *sockets], user="nobody", cwd="/",
+                              stdout=subprocess.PIPE, text=True) as stranger:
+            try:
+                self.assertEqual(stranger.stdout.readline(), "2800\n")
+                job = c.submit("--wrap", "true", timeout=5)
+                c.wait_state(job, "COMPLETED")
+                c.wait_state(self.submit_as("daemon", "-o", "/dev/null", "--wrap", "true"), "COMPLETED")
+            finally:
+                stranger.kill()
 
 
 if __name__ == "__main__":

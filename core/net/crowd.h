@@ -1,0 +1,31 @@
+/* crowd.h - who is connected to a server, and how much of it each has
+ *
+ * A socket that all may open must not be closed to others by one: of the connections, and of the
+ * memory for bodies that arrive, no user has more than a share. Root and the daemon's own user,
+ * who speak for nodes and operate, are not counted, and a quarter of all connections is theirs
+ * alone.
+ *
+ * Thread-safe. A place is good until it is left.
+ */
+#ifndef DK_NET_CROWD_H
+#define DK_NET_CROWD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dk_crowd;
+struct dk_crowd_place; /* one user's share; as many times taken as there are connections */
+
+struct dk_crowd *dk_crowd_create(uint32_t connections_max, size_t body_bytes_max);
+void dk_crowd_destroy(struct dk_crowd *crowd); /* NULL is fine; all have left */
+
+/* False: there is no room for one more of this user. *place is NULL for who is not counted. */
+bool dk_crowd_enter(struct dk_crowd *crowd, int32_t uid, struct dk_crowd_place **place);
+void dk_crowd_leave(struct dk_crowd *crowd, struct dk_crowd_place *place); /* NULL is fine */
+
+/* `size` more bytes of a body; false: the user has too many on the way already. */
+bool dk_crowd_take(struct dk_crowd *crowd, struct dk_crowd_place *place, size_t size);
+void dk_crowd_give_back(struct dk_crowd *crowd, struct dk_crowd_place *place, size_t size);
+
+#endif
