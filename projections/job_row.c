@@ -377,12 +377,15 @@ WRITE(script)
     add_hex(out, row->spec->script);
 }
 
+/* Clocks are set, and a node may report any time: no time between two is negative or wraps. */
 WRITE(elapsed)
 {
-    if (!has_started(row))
-        (void)dk_buf_add_text(out, "0");
-    else
-        (void)dk_json_integer(out, (has_ended(row) ? row->end : now) - row->start);
+    int64_t until = has_ended(row) ? row->end : now, elapsed = 0;
+
+    if (has_started(row) && until > row->start &&
+        __builtin_sub_overflow(until, row->start, &elapsed))
+        elapsed = INT64_MAX;
+    (void)dk_json_integer(out, elapsed);
 }
 
 static const struct column columns[] = {

@@ -63,8 +63,9 @@ void dk_live_row(const struct dk_live_job *job, struct dk_arena *arena, struct d
     }
     if (job->run != NULL)
         row_run(job->run, row);
-    if (job->start != 0 && job->limit_us > 0 && job->limit_us < INT64_MAX / 2)
-        row->end = job->start + job->limit_us;
+    if (job->start != 0 && job->limit_us > 0 && job->limit_us < INT64_MAX / 2 &&
+        __builtin_add_overflow(job->start, job->limit_us, &row->end))
+        row->end = 0; /* never */
 }
 
 /* --- copying --- */
