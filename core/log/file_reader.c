@@ -261,6 +261,7 @@ static enum dk_status advance(struct file_reader *reader, struct dk_log_batch *b
     }
     if (status != DK_OK)
         return status;
+    dk_segment_let_go(&reader->segment);
     step = dk_segment_step(&reader->segment, &reader->walk, &frame, err);
     if (step >= DK_STEP_END && dk_segment_grown(&reader->segment))
         return DK_OK;

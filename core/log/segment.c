@@ -12,6 +12,10 @@
 #define ROOM                                                                                       \
     ((size_t)64 << 20) /* address space for a plain segment, so that growing needs no new map */
 
+/* One call for so much costs a hundredth of what reading it does. The system maps 64 KiB around
+ * each page that is touched. */
+#define LET_GO ((size_t)256 << 10)
+
 bool dk_segment_is_open(const struct dk_segment *segment)
 {
     return segment->map != NULL;
@@ -169,6 +173,19 @@ void dk_segment_pass(struct dk_segment *segment, struct dk_walk *walk, const str
     segment->position += frame->size;
 }
 
+void dk_segment_let_go(struct dk_segment *segment)
+{
+    size_t upto =
+        segment->packed ? (size_t)dk_unpacker_block_position(segment->unpacker) : segment->position;
+
+    if (upto < segment->let_go + LET_GO)
+        return;
+    upto &= ~(LET_GO - 1);
+    (void)madvise((void *)(uintptr_t)(segment->map + segment->let_go), upto - segment->let_go,
+                  MADV_DONTNEED);
+    segment->let_go = upto;
+}
+
 bool dk_segment_grown(struct dk_segment *segment)
 {
     struct stat stat;
@@ -187,6 +204,7 @@ bool dk_segment_grown(struct dk_segment *segment)
         (void)munmap((void *)(uintptr_t)segment->map, segment->mapped);
         segment->map = segment->bytes = map;
         segment->mapped = room;
+        segment->let_go = 0;
     }
     segment->limit = segment->size;
     return true;

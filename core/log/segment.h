@@ -38,6 +38,7 @@ struct dk_segment {
     int fd;
     const uint8_t *map;
     size_t mapped, size; /* address space, and file size as last seen */
+    size_t let_go;       /* of the map: a reader has passed it, its pages were given up */
 
     const uint8_t *bytes; /* frames: the map, or the unpacked block */
     size_t position;      /* in bytes */
@@ -67,6 +68,11 @@ enum dk_step dk_segment_step(struct dk_segment *segment, const struct dk_walk *w
                              struct dk_frame *frame, struct dk_err *err);
 void dk_segment_pass(struct dk_segment *segment, struct dk_walk *walk, const struct dk_frame *frame,
                      enum dk_step step);
+
+/* Lets go of the pages of the map that lie before the current frame (of a packed segment: before
+ * the block it came from), once there are many; a reader that only goes forward calls it before
+ * each step. They stay in the system's cache, and come back if they are touched. */
+void dk_segment_let_go(struct dk_segment *segment);
 
 /* Whether a plain segment's file has grown since it was last looked at. */
 bool dk_segment_grown(struct dk_segment *segment);

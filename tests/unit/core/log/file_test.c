@@ -556,6 +556,50 @@ static void a_batch_larger_than_a_segment_gets_one_of_its_own(void **state)
     must_close(log);
 }
 
+/* Of the maps of the test's segments, in this process. */
+static size_t resident_kib(void)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    bool is_ours = false;
+    size_t all = 0, size;
+    char line[512], rights[8];
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps) != NULL) {
+        if (sscanf(line, "%*x-%*x %4s", rights) == 1)
+            is_ours = strstr(line, folder) != NULL && strstr(line, "seg") != NULL;
+        else if (is_ours && sscanf(line, "Rss: %zu", &size) == 1)
+            all += size;
+    }
+    (void)fclose(maps);
+    return all;
+}
+
+static void a_reader_keeps_no_pages_of_what_it_has_read(void **state)
+{
+    struct dk_log *log = must_open(uri, NULL);
+    size_t bytes = 0, resident = 0;
+    struct dk_log_reader *reader;
+    struct dk_log_batch batch;
+
+    (void)state;
+    for (int i = 0; i < 200; i++)
+        must_append(log, 2000);
+    must_sync(log);
+    assert_ok(dk_log_reader_open(&reader, uri, 1, NULL));
+    while (dk_log_reader_next(reader, &batch, NULL) == DK_OK) {
+        check_batch(&batch);
+        for (uint32_t i = 0; i < batch.count; i++)
+            bytes += batch.records[i].size;
+        if (resident_kib() > resident)
+            resident = resident_kib();
+    }
+    assert_true(bytes > (16 << 20)); /* the system may map 2 MiB at once */
+    assert_true(resident > 0 && resident <= 6 << 10);
+    dk_log_reader_close(reader);
+    must_close(log);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, take_away)
@@ -577,6 +621,7 @@ int main(void)
         TEST(what_a_dead_writer_had_begun_is_removed),
         TEST(the_same_batches_give_the_same_bytes),
         TEST(a_batch_larger_than_a_segment_gets_one_of_its_own),
+        TEST(a_reader_keeps_no_pages_of_what_it_has_read),
     };
 
     return cmocka_run_group_tests_name("file log", tests, NULL, NULL);
