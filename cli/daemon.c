@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "cli/daemon.h"
 
+#include "base/alloc.h"
 #include "base/check.h"
 #include "net/journal.h"
 
@@ -43,6 +44,7 @@ static void stop_on_bug(const char *condition, const char *file, int line)
 void daemon_begin(void)
 {
     cli_program = "docketd";
+    dk_heap_settle();
     dk_check_set_hook(stop_on_bug);
     (void)signal(SIGPIPE, SIG_IGN);
 }

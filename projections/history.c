@@ -362,7 +362,7 @@ enum dk_status dk_history_commit(struct dk_history *history, int64_t seq, struct
     (void)pthread_mutex_unlock(&history->lock->mutex);
     if (idle && history->rows_since_rest >= ROWS_BEFORE_REST) {
         history->rows_since_rest = 0;
-        dk_store_rest();
+        dk_heap_rest();
     }
     return status;
 }

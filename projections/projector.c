@@ -25,6 +25,8 @@
 enum {
     COMMIT_EVERY = 4096,
     SAVE_EVERY = 65536,
+    REST_EVERY_S = 5,
+    REST_AFTER = 1000, /* events and questions since the last rest, that make another worth it */
     WORKERS = 2,
     SERVER_THREADS = 1,
     STOP_STEP_MS = 50
@@ -37,6 +39,8 @@ struct folder {
     uint32_t *nodes; /* with something new in this batch */
     uint32_t node_count, node_capacity;
     int64_t uncommitted;  /* events since history was committed */
+    int64_t rested;       /* when memory was given back, microseconds since 1970 */
+    uint64_t rested_work; /* so much had been done then */
     int64_t saved_seq;    /* of the live views on disk, or on their way there */
     struct dk_buf saving; /* the saver's while `saver_runs` */
     int64_t saving_seq;
@@ -246,6 +250,25 @@ static enum dk_status catch_up_done(struct folder *folder, struct dk_err *err)
     return DK_OK;
 }
 
+/* After much work, when there is nothing to read: memory that is free goes back to the system. How
+ * long to sleep then: for a rest that is not due yet, or for ever. */
+static int rest(struct folder *folder)
+{
+    struct dk_projector *projector = folder->projector;
+    int64_t now = dk_projector_now(), due = folder->rested + (int64_t)REST_EVERY_S * 1000000;
+    uint64_t work = (uint64_t)atomic_load(&projector->seq_log) + atomic_load(&projector->questions);
+
+    if (work < folder->rested_work + REST_AFTER)
+        return -1;
+    if (now < due && folder->rested <= now)
+        return (int)((due - now) / 1000) + 1;
+    dk_reasons_rest(projector->reasons);
+    dk_heap_rest();
+    folder->rested = now;
+    folder->rested_work = work;
+    return -1;
+}
+
 static enum dk_status fold(struct folder *folder, struct dk_err *err)
 {
     while (!atomic_load(&folder->stop)) {
@@ -257,7 +280,7 @@ static enum dk_status fold(struct folder *folder, struct dk_err *err)
         else if (status == DK_AGAIN && !atomic_load(&folder->projector->caught_up))
             status = catch_up_done(folder, err);
         else if (status == DK_AGAIN)
-            status = dk_log_reader_wait(folder->reader, -1, err);
+            status = dk_log_reader_wait(folder->reader, rest(folder), err);
         if (status != DK_OK && status != DK_AGAIN)
             return status;
     }

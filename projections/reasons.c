@@ -235,6 +235,21 @@ void dk_reasons_map_release(struct dk_reasons *reasons, const struct dk_reason_m
     DK_CHECK(pthread_mutex_unlock(&reasons->map_lock) == 0);
 }
 
+void dk_reasons_rest(struct dk_reasons *reasons)
+{
+    int64_t seq;
+
+    DK_CHECK(pthread_mutex_lock(&reasons->note_lock) == 0);
+    seq = reasons->seq_views;
+    DK_CHECK(pthread_mutex_unlock(&reasons->note_lock) == 0);
+    DK_CHECK(pthread_mutex_lock(&reasons->map_lock) == 0);
+    if (reasons->map != NULL && reasons->map->seq < seq) {
+        drop_holder(reasons->map);
+        reasons->map = NULL;
+    }
+    DK_CHECK(pthread_mutex_unlock(&reasons->map_lock) == 0);
+}
+
 const struct dk_pending *dk_reason_of(const struct dk_reason_map *map, int64_t job)
 {
     uint32_t index = dk_table_find(&map->by_job, (uint64_t)job);

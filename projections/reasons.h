@@ -29,6 +29,8 @@ void dk_reasons_unlock(struct dk_reasons *reasons);
 struct dk_reason_map;
 const struct dk_reason_map *dk_reasons_map(struct dk_reasons *reasons, int64_t seq);
 void dk_reasons_map_release(struct dk_reasons *reasons, const struct dk_reason_map *map);
+/* Forgets what is not of now, unless somebody is reading it. */
+void dk_reasons_rest(struct dk_reasons *reasons);
 /* NULL: it does not wait. */
 const struct dk_pending *dk_reason_of(const struct dk_reason_map *map, int64_t job);
 

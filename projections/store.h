@@ -44,8 +44,6 @@ void dk_store_add(struct dk_store *store, struct dk_bytes key, struct dk_bytes v
 enum dk_status dk_store_write(struct dk_store *store, struct dk_bytes key, struct dk_bytes mark,
                               struct dk_err *err);
 enum dk_status dk_store_sync(struct dk_store *store, struct dk_err *err);
-/* After much was written: gives memory that is free back to the system. A millisecond or two. */
-void dk_store_rest(void);
 enum dk_status dk_store_compact(struct dk_store *store, struct dk_err *err);
 
 /* Appends the value as it is now. DK_NOT_FOUND, DK_CORRUPT, DK_IO. */

@@ -20,7 +20,6 @@
 #include "base/check.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdlib.h>
@@ -380,13 +379,6 @@ enum dk_status dk_store_write(struct dk_store *store, struct dk_bytes key, struc
     }
     rocksdb_writebatch_clear(store->batch);
     return DK_OK;
-}
-
-void dk_store_rest(void)
-{
-#ifdef __GLIBC__
-    (void)malloc_trim(0);
-#endif
 }
 
 enum dk_status dk_store_sync(struct dk_store *store, struct dk_err *err)

@@ -18,6 +18,12 @@ struct dk_alloc {
 /* The system's heap (heap.c). Not for the pure libraries: they are given it. */
 extern const struct dk_alloc dk_heap;
 
+/* For processes that live long and idle most of the time (heap.c). settle: at the beginning of
+ * main, so that what is freed goes back to the system. rest: gives back what is free by now; a
+ * millisecond or two, after much was done. */
+void dk_heap_settle(void);
+void dk_heap_rest(void);
+
 static inline void *dk_alloc_new(const struct dk_alloc *alloc, size_t size)
 {
     return alloc->resize(alloc->ctx, NULL, 0, size);

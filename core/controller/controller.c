@@ -27,6 +27,9 @@
 #define BEAT_GATHER_US SECOND_US
 #define FULL_RETRY_US SECOND_US
 
+#define REST_US (5 * SECOND_US)
+
+enum { REST_REQUESTS = 1000 }; /* since the last rest, that make another worth it */
 enum { BATCH_REQUESTS = 4096, BEATS_MAX = 131072, NAME_SIZE = 65, DEADLINE_STEP_MS = 10 };
 
 struct controller {
@@ -43,6 +46,8 @@ struct controller {
     int64_t seq;     /* of the last durable event */
     int64_t started; /* when this controller did */
     uint64_t requests, batches, syncs;
+    uint64_t rested_requests; /* so many there were at the last rest */
+    int64_t rested;
     struct dk_call *calls, **calls_end; /* taken, not admitted yet */
     struct dk_call *done, **done_end;   /* in the open batch, to be answered */
     char (*beats)[NAME_SIZE]; /* nodes that said that they live, since the last NodesBeat */
@@ -357,6 +362,24 @@ static int sleep_ms(struct controller *controller, int64_t now)
     return due - now > INT64_C(3600000000) ? 3600000 : (int)((due - now + 999) / 1000);
 }
 
+/* After much work, when there is nothing to do: memory that is free goes back to the system. How
+ * long to sleep then, for a rest that is not due yet. */
+static int rest(struct controller *controller, int64_t now, int wait_ms)
+{
+    int64_t due = controller->rested + REST_US;
+
+    if (controller->requests < controller->rested_requests + REST_REQUESTS)
+        return wait_ms;
+    if (now >= due || controller->rested > now) {
+        dk_heap_rest();
+        controller->rested = now;
+        controller->rested_requests = controller->requests;
+        return wait_ms;
+    }
+    due = (due - now + 999) / 1000;
+    return wait_ms < 0 || due < wait_ms ? (int)due : wait_ms;
+}
+
 /* Sleeps until there is something to do; *stop: told to end. */
 static void wait_for_work(struct controller *controller, int timeout_ms, bool *stop)
 {
@@ -421,7 +444,7 @@ static enum dk_status serve(struct controller *controller, struct dk_err *err)
             before == dk_core_next_deadline(controller->core))
             wait_ms = DEADLINE_STEP_MS;
         if (controller->calls == NULL && wait_ms != 0)
-            wait_for_work(controller, wait_ms, &stop);
+            wait_for_work(controller, rest(controller, now, wait_ms), &stop);
         take_calls(controller);
         status = turn(controller, &served, err);
         if (status != DK_OK)
