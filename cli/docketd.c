@@ -16,7 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { NUMBER_TRIES = 400, NUMBER_STEP_US = 5000 };
 
 struct controller_values {
     const char *dir;
@@ -100,22 +104,40 @@ int docketd_controller(const struct cli_command *command, int argc, char **argv)
     return daemon_exit(status, &err);
 }
 
+/* Ours: the number of one who is gone is not left for anybody to send a signal to. */
+static bool lock(int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return false;
+    if (ftruncate(fd, 0) != 0)
+        dk_journal(DK_JOURNAL_WARNING, "run/docketd.pid: %s", strerror(errno));
+    return true;
+}
+
 enum dk_status docketd_lock(const struct dk_place *place, int *fd, int *pid, struct dk_err *err)
 {
     char path[DK_PLACE_PATH_MAX + 64], text[32] = "";
-    ssize_t size;
 
     *pid = 0;
     dk_place_path(place, "run/docketd.pid", path);
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    /* Whoever may read a file may lock it, too: nobody but us. */
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (*fd < 0)
         return dk_fail(err, errno == ENOENT ? DK_NOT_FOUND : DK_IO, "'%s': %s", path,
                        strerror(errno));
-    if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
-        return DK_OK;
-    size = pread(*fd, text, sizeof(text) - 1, 0);
-    *pid = size > 0 ? (int)strtol(text, NULL, 10) : -1;
-    return DK_OK;
+    (void)fchmod(*fd, 0600);
+    for (int tries = 0; tries < NUMBER_TRIES; tries++) {
+        if (lock(*fd))
+            return DK_OK;
+        if (pread(*fd, text, sizeof(text) - 1, 0) > 0) {
+            *pid = (int)strtol(text, NULL, 10);
+            return DK_OK;
+        }
+        /* It was taken a moment ago: by one who looks, or who is about to say who it is. */
+        (void)nanosleep(&(struct timespec){ .tv_nsec = NUMBER_STEP_US * 1000 }, NULL);
+    }
+    (void)close(*fd);
+    return dk_fail(err, DK_BUSY, "who has locked '%s' does not say its number", path);
 }
 
 /* `docketd projector ...` is `docketd-projector ...`, of the same folder as this executable. */

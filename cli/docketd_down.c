@@ -74,7 +74,7 @@ int docketd_down(const struct cli_command *command, int argc, char **argv)
         return CLI_EXIT_OK;
     }
     (void)close(fd);
-    if (pid < 0 || kill(pid, values.jobs ? SIGUSR1 : SIGTERM) != 0) {
+    if (kill(pid, values.jobs ? SIGUSR1 : SIGTERM) != 0) {
         (void)dk_fail(&err, DK_IO, "the supervisor, process %d: %s", pid, strerror(errno));
         return cli_fail(&err);
     }

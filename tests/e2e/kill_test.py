@@ -83,6 +83,15 @@ class Kill(unittest.TestCase):
         for job in jobs:
             c.wait_state(job, "COMPLETED")
 
+    def test_the_number_of_a_killed_supervisor_is_nobodys_to_signal(self):
+        c = self.cluster
+        path = c.dir / "run/docketd.pid"
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)  # who may read it could lock it
+        c.kill("supervisor")
+        wait_for("the supervisor to be gone", 10, lambda: c.down().returncode == 0 and path.read_text() == "")
+        self.assertEqual(c.pid("controller"), 0)
+        c.up()
+
     def test_down_with_jobs_leaves_no_process(self):
         c = self.cluster
         job = c.submit("--wrap", "sleep 1000 & sleep 1000")
