@@ -66,11 +66,13 @@ void dk_replay_stats(struct dk_replay_stats *stats, const struct dk_trace *trace
 {
     int64_t *waits = dk_alloc_new(alloc, (trace->count + 1) * sizeof(*waits));
     int64_t submit_first = INT64_MAX, submit_last = INT64_MIN, end_last = INT64_MIN;
+    int64_t ticks = dk_trace_ticks(trace), tau = 10 * ticks;
     double area = 0, slowdown = 0;
     uint64_t n = 0;
 
     memset(stats, 0, sizeof(*stats));
     stats->procs = trace->procs;
+    stats->ticks = ticks;
     stats->utilisation = stats->offered_load = -1;
     for (uint32_t i = 0; i < trace->count; i++) {
         const struct dk_trace_job *job = &trace->jobs[i];
@@ -82,8 +84,8 @@ void dk_replay_stats(struct dk_replay_stats *stats, const struct dk_trace *trace
         run = times[i].end - times[i].start;
         waits[n++] = wait;
         stats->wait_total += wait;
-        slowdown += wait + run > (run > 10 ? run : 10)
-                        ? (double)(wait + run) / (double)(run > 10 ? run : 10)
+        slowdown += wait + run > (run > tau ? run : tau)
+                        ? (double)(wait + run) / (double)(run > tau ? run : tau)
                         : 1;
         area += (double)run * job->procs;
         submit_first = job->submit < submit_first ? job->submit : submit_first;

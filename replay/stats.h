@@ -13,7 +13,7 @@
 
 #define DK_START_NONE INT64_MIN /* refused by the core: never started */
 
-/* By trace index; seconds on the trace's own clock. */
+/* By trace index; ticks (seconds, in SWF) on the trace's own clock. */
 struct dk_replay_times {
     int64_t start, end;
 };
@@ -21,6 +21,7 @@ struct dk_replay_times {
 struct dk_replay_stats {
     uint64_t jobs; /* that were started */
     int64_t procs;
+    int64_t ticks; /* in a second: the unit of the times here */
     int64_t makespan, wait_max, wait_median, wait_p95, wait_total;
     double wait_mean, slowdown_mean;
     double utilisation, offered_load; /* negative: no time passed, so not defined */

@@ -26,7 +26,10 @@
     X(NEGATIVE_RUN, "negative_run", "has a negative run time")                                     \
     X(NEGATIVE_SUBMIT, "negative_submit", "has a negative submit time")                            \
     X(TOO_LARGE, "too_large", "asks for more than the machine has")                                \
-    X(REJECTED, "rejected", "was refused by the core")
+    X(REJECTED, "rejected", "was refused by the core")                                             \
+    X(NEVER_RAN, "never_ran", "had not run by the end of the log")                                 \
+    X(STILL_RUNS, "still_runs", "was running at the end of the log")                               \
+    X(NOT_STARTED, "not_started", "waits for ever under this policy")
 
 enum dk_drop {
 #define X(name, text, meaning) DK_DROP_##name,
@@ -37,7 +40,7 @@ enum dk_drop {
 
 const char *dk_drop_text(enum dk_drop drop); /* "no_procs" */
 
-/* Times in seconds. Unknown numbers are -1, as SWF has them. */
+/* Times in seconds, or in the trace's ticks. Unknown numbers are -1, as SWF has them. */
 struct dk_trace_job {
     int64_t number; /* field 1 */
     int64_t submit;
@@ -58,6 +61,7 @@ struct dk_trace {
                           none */
     int64_t nodes_max;
     int64_t unix_start;
+    int64_t ticks; /* of its times in a second, which divide a million; 0: one, as SWF has them */
     uint64_t dropped[DK_DROP_COUNT];
 };
 
@@ -78,6 +82,11 @@ enum dk_status dk_trace_read(struct dk_trace *trace, struct dk_input *input, con
 enum dk_status dk_trace_open(struct dk_trace *trace, const char *path,
                              const struct dk_trace_options *options, const struct dk_alloc *alloc,
                              struct dk_err *err);
+
+static inline int64_t dk_trace_ticks(const struct dk_trace *trace)
+{
+    return trace->ticks > 0 ? trace->ticks : 1;
+}
 
 /* Writes the jobs as SWF, MaxProcs and UnixStartTime before them. DK_IO, errno says why. */
 enum dk_status dk_trace_write(const struct dk_trace *trace, FILE *file);
