@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "batch/batch.h"
+#include "replay/import_log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 
 #define SECOND_US INT64_C(1000000)
 #define NODES_MAX (INT32_C(1) << 24)
-#define SECONDS_MAX INT64_C(9000000000000) /* of microseconds in int64 */
+#define TIME_MAX INT64_C(9000000000000000000) /* microseconds in int64 */
 
 enum {
     GUESSED_CORES_MAX = 64,
@@ -24,8 +25,10 @@ enum {
     PROGRESS_STEP = 1024
 };
 
+#define ID_NONE UINT32_MAX
+
 struct end {
-    int64_t time; /* seconds of the trace */
+    int64_t time; /* ticks of the trace */
     uint32_t id;  /* of the job, less id_first: ties end in order of id */
     uint32_t attempt;
 };
@@ -33,13 +36,16 @@ struct end {
 struct run {
     const struct dk_trace *trace;
     const struct dk_replay_options *options;
+    const struct dk_recording *recording; /* or NULL */
     const struct dk_alloc *alloc;
     struct dk_replay_result *result;
     struct dk_core *core;
     struct dk_batcher *batcher;
-    int64_t base;      /* UnixStartTime */
+    int64_t base; /* UnixStartTime */
+    int64_t tick_us;
     int64_t id_first;  /* what the first job of the trace got */
     uint32_t *places;  /* id - id_first -> trace index */
+    uint32_t *ids;     /* trace index -> id - id_first, of a recording; ID_NONE: refused */
     uint32_t accepted; /* ids given out */
     uint32_t next;     /* trace index of the next submission */
     struct end *ends;  /* a heap, earliest first */
@@ -91,9 +97,9 @@ static int64_t now_ns(void)
     return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
 }
 
-static int64_t time_us(const struct run *run, int64_t seconds)
+static int64_t time_us(const struct run *run, int64_t ticks)
 {
-    return (run->base + seconds) * SECOND_US;
+    return run->base * SECOND_US + ticks * run->tick_us;
 }
 
 /* --- the heap of ends --- */
@@ -205,22 +211,31 @@ static enum dk_status configure(struct run *run, struct dk_request *request, int
     return DK_OK;
 }
 
+static struct dk_node_spec equal_node(struct run *run, const struct dk_machine *machine, int32_t i)
+{
+    enum { SIZE = 16 };
+    char *name = dk_arena_take(&run->texts, SIZE);
+
+    (void)snprintf(name, SIZE, "n%06d", i + 1);
+    return (struct dk_node_spec){
+        .name = dk_text_of(name),
+        .cores = machine->cores_per_node,
+        .memory_mib = machine->memory_mib_per_node,
+        .gpus = machine->gpus_per_node,
+    };
+}
+
 static enum dk_status register_nodes(struct run *run, const struct dk_machine *machine, int64_t now,
                                      struct dk_err *err)
 {
-    for (int32_t i = 0; i < machine->nodes; i++) {
-        enum { SIZE = 16 };
-        char *name = dk_arena_take(&run->texts, SIZE);
+    int32_t count = run->recording ? (int32_t)run->recording->nodes_count : machine->nodes;
+
+    for (int32_t i = 0; i < count; i++) {
         struct dk_request request = { .type = DK_REQUEST_REGISTER_NODE };
         enum dk_status status;
 
-        (void)snprintf(name, SIZE, "n%06d", i + 1);
-        request.register_node.spec = (struct dk_node_spec){
-            .name = dk_text_of(name),
-            .cores = machine->cores_per_node,
-            .memory_mib = machine->memory_mib_per_node,
-            .gpus = machine->gpus_per_node,
-        };
+        request.register_node.spec =
+            run->recording ? run->recording->nodes[i] : equal_node(run, machine, i);
         status = configure(run, &request, now, err);
         if (status == DK_OK && i % NODES_PER_BATCH == NODES_PER_BATCH - 1)
             status = close_batch(run, now, err);
@@ -230,6 +245,31 @@ static enum dk_status register_nodes(struct run *run, const struct dk_machine *m
     return DK_OK;
 }
 
+/* All of it at once, as on the cluster, but for the policy. */
+static enum dk_status configure_as_recorded(struct run *run, const struct dk_policy_spec *policy,
+                                            int64_t now, struct dk_err *err)
+{
+    struct dk_request request = { .type = DK_REQUEST_APPLY_CONFIGURATION };
+
+    request.apply_configuration.config = run->recording->config;
+    request.apply_configuration.config.policy = *policy;
+    request.apply_configuration.note = dk_text_of("docket replay");
+    return configure(run, &request, now, err);
+}
+
+static enum dk_status configure_for_trace(struct run *run, int64_t now, struct dk_err *err)
+{
+    struct dk_request partition = { .type = DK_REQUEST_CONFIGURE_PARTITION };
+
+    partition.configure_partition.spec = (struct dk_partition_spec){
+        .name = dk_text_of("batch"),
+        .all_nodes = true,
+        .is_default = true,
+        .state = DK_PARTITION_STATE_UP,
+    };
+    return configure(run, &partition, now, err);
+}
+
 /* The first batch: who writes, which logic, which policy, which machine. */
 static enum dk_status set_up(struct run *run, const struct dk_machine *machine, int64_t now,
                              struct dk_err *err)
@@ -237,8 +277,8 @@ static enum dk_status set_up(struct run *run, const struct dk_machine *machine, 
     struct dk_event started = { .type = DK_EVENT_CONTROLLER_STARTED,
                                 .meta.time = time_us(run, now) };
     struct dk_event logic = { .type = DK_EVENT_LOGIC_ACTIVATED, .meta.time = time_us(run, now) };
-    struct dk_request policy = { .type = DK_REQUEST_CONFIGURE_POLICY };
-    struct dk_request partition = { .type = DK_REQUEST_CONFIGURE_PARTITION };
+    struct dk_request request = { .type = DK_REQUEST_CONFIGURE_POLICY };
+    struct dk_policy_spec *policy = &request.configure_policy.spec;
     enum dk_status status;
 
     started.controller_started.build = dk_text_of("docket replay");
@@ -246,21 +286,16 @@ static enum dk_status set_up(struct run *run, const struct dk_machine *machine, 
     dk_batcher_event(run->batcher, &started);
     logic.logic_activated.number = DK_CORE_LOGIC_NEWEST;
     dk_batcher_event(run->batcher, &logic);
-    policy.configure_policy.spec = run->options->policy;
-    policy.configure_policy.spec.origin = run->base * SECOND_US;
-    policy.configure_policy.spec.enforce_limits = !run->options->run_over;
-    status = configure(run, &policy, now, err);
+    *policy = run->options->policy;
+    if (run->recording == NULL)
+        policy->origin = run->base * SECOND_US;
+    policy->enforce_limits = !run->options->run_over;
+    status = configure(run, &request, now, err);
     if (status == DK_OK)
         status = register_nodes(run, machine, now, err);
-    if (status != DK_OK)
-        return status;
-    partition.configure_partition.spec = (struct dk_partition_spec){
-        .name = dk_text_of("batch"),
-        .all_nodes = true,
-        .is_default = true,
-        .state = DK_PARTITION_STATE_UP,
-    };
-    status = configure(run, &partition, now, err);
+    if (status == DK_OK)
+        status = run->recording ? configure_as_recorded(run, policy, now, err)
+                                : configure_for_trace(run, now, err);
     return status == DK_OK ? close_batch(run, now, err) : status;
 }
 
@@ -286,6 +321,13 @@ static void report_end(struct run *run, struct end end, int64_t now)
     report->job = run->id_first + end.id;
     report->attempt = (int32_t)end.attempt;
     report->state = is_cut ? DK_END_STATE_TIMEOUT : DK_END_STATE_COMPLETED;
+    if (run->recording != NULL) { /* jobs that depended on it went by that */
+        const struct dk_recorded_job *recorded = &run->recording->jobs[run->places[end.id]];
+
+        report->state = recorded->state;
+        report->exit_code = recorded->exit_code;
+        report->signal = recorded->signal;
+    }
     dk_batcher_request(run->batcher, &run->stamp_end, &run->report, NULL);
 }
 
@@ -302,22 +344,57 @@ static struct dk_text user_name(struct run *run, int32_t user)
     return (struct dk_text){ p, (uint32_t)(name + SIZE - p) };
 }
 
-static void submit_job(struct run *run, uint32_t index, int64_t now)
+/* The spec as it was admitted, with the ids that the others have got here. */
+static void fill_recorded(struct run *run, uint32_t index)
+{
+    const struct dk_recorded_job *job = &run->recording->jobs[index];
+    struct dk_job_spec *spec = &run->submit.submit_job.spec;
+    struct dk_dependency *links =
+        dk_arena_take(&run->texts, (job->spec.dependencies_count + 1) * sizeof(*links));
+
+    *spec = job->spec;
+    spec->limit_us = run->trace->jobs[index].estimate * run->tick_us;
+    spec->dependencies = links;
+    spec->dependencies_count = 0;
+    for (uint32_t i = 0; i < job->spec.dependencies_count; i++) {
+        struct dk_dependency link = job->spec.dependencies[i];
+
+        if (link.kind != DK_DEPENDENCY_KIND_SINGLETON) {
+            if (run->ids[link.job] == ID_NONE)
+                continue;
+            link.job = run->id_first + run->ids[link.job];
+        }
+        links[spec->dependencies_count++] = link;
+    }
+    run->stamp_submit.actor = job->actor;
+    run->stamp_submit.is_operator = true; /* it was allowed then: a nice below 0, for one */
+}
+
+static void fill_traced(struct run *run, uint32_t index)
 {
     const struct dk_trace_job *job = &run->trace->jobs[index];
     struct dk_job_spec *spec = &run->submit.submit_job.spec;
     struct dk_actor *actor = &run->stamp_submit.actor;
-    const struct dk_event *outcome = NULL;
 
-    run->stamp_submit.number++;
-    run->stamp_submit.time = run->submit.meta.time = time_us(run, now);
     actor->uid = job->user >= 0 ? job->user : 0;
     actor->gid = job->group >= 0 ? job->group : 0;
     actor->user = user_name(run, actor->uid);
     spec->tasks = job->procs;
-    spec->limit_us = job->estimate * SECOND_US;
+    spec->limit_us = job->estimate * run->tick_us;
     if (run->use_memory)
         spec->memory_mib_per_cpu = job->memory_kib > 0 ? (job->memory_kib - 1) / 1024 + 1 : 0;
+}
+
+static void submit_job(struct run *run, uint32_t index, int64_t now)
+{
+    const struct dk_event *outcome = NULL;
+
+    run->stamp_submit.number++;
+    run->stamp_submit.time = run->submit.meta.time = time_us(run, now);
+    if (run->recording != NULL)
+        fill_recorded(run, index);
+    else
+        fill_traced(run, index);
     dk_batcher_request(run->batcher, &run->stamp_submit, &run->submit, &outcome);
     DK_CHECK(outcome != NULL);
     if (outcome->type != DK_EVENT_JOB_SUBMITTED) {
@@ -327,6 +404,8 @@ static void submit_job(struct run *run, uint32_t index, int64_t now)
     if (run->accepted == 0)
         run->id_first = outcome->job_submitted.job;
     DK_CHECK(outcome->job_submitted.job - run->id_first == run->accepted);
+    if (run->ids != NULL)
+        run->ids[index] = run->accepted;
     run->places[run->accepted++] = index;
 }
 
@@ -340,10 +419,11 @@ static int64_t next_moment(const struct run *run, int64_t last)
     if (run->next < run->trace->count && run->trace->jobs[run->next].submit < now)
         now = run->trace->jobs[run->next].submit;
     if (deadline < INT64_MAX) {
-        int64_t seconds = deadline / SECOND_US + (deadline % SECOND_US > 0) - run->base;
+        int64_t since = deadline - run->base * SECOND_US;
+        int64_t ticks = since / run->tick_us + (since % run->tick_us > 0);
 
-        if (seconds > last && seconds < now)
-            now = seconds;
+        if (ticks > last && ticks < now)
+            now = ticks;
     }
     return now;
 }
@@ -372,15 +452,19 @@ static enum dk_status run_all(struct run *run, int64_t now, struct dk_err *err)
 }
 
 /* All times stay inside int64 microseconds, even if every job ran after the other. */
-static enum dk_status check_times(const struct dk_trace *trace, int64_t base, struct dk_err *err)
+static enum dk_status check_times(const struct run *run, struct dk_err *err)
 {
-    int64_t latest = base + trace->jobs[trace->count - 1].submit;
+    const struct dk_trace *trace = run->trace;
+    int64_t most = TIME_MAX / run->tick_us - run->base * (SECOND_US / run->tick_us);
+    int64_t latest = trace->jobs[trace->count - 1].submit;
 
-    for (uint32_t i = 0; i < trace->count && latest < SECONDS_MAX; i++)
-        latest += trace->jobs[i].run > trace->jobs[i].estimate ? trace->jobs[i].run
-                                                               : trace->jobs[i].estimate;
-    return latest < SECONDS_MAX ? DK_OK
-                                : dk_fail(err, DK_INVALID, "the trace's times are too large");
+    for (uint32_t i = 0; i < trace->count && latest < most; i++) {
+        const struct dk_trace_job *job = &trace->jobs[i];
+
+        /* A limit of a recording may be "none", a hundred years: the core can bear that itself. */
+        latest += run->recording != NULL || job->run > job->estimate ? job->run : job->estimate;
+    }
+    return latest < most ? DK_OK : dk_fail(err, DK_INVALID, "the trace's times are too large");
 }
 
 static enum dk_status run_core(struct run *run, const struct dk_machine *machine,
@@ -397,7 +481,9 @@ static enum dk_status run_core(struct run *run, const struct dk_machine *machine
     if (status == DK_OK)
         status = sync_log(run, err);
     run->result->elapsed_ns = (uint64_t)(now_ns() - begun);
-    if (status == DK_OK && run->started < run->accepted)
+    if (run->recording != NULL)
+        run->result->dropped[DK_DROP_NOT_STARTED] = run->accepted - run->started;
+    else if (status == DK_OK && run->started < run->accepted)
         return dk_fail(err, DK_INVALID, "%llu jobs were never started",
                        (unsigned long long)(run->accepted - run->started));
     return status;
@@ -410,14 +496,20 @@ enum dk_status dk_replay_run(struct dk_replay_result *result, const struct dk_tr
 {
     struct dk_core_options core_options = { .digest = options->digest || options->log != NULL };
     struct dk_batcher_options batcher_options = { .log = options->log, .epoch = 1, .seq_next = 1 };
-    struct run run = { .trace = trace, .options = options, .alloc = alloc, .result = result };
+    struct run run = { .trace = trace,
+                       .options = options,
+                       .recording = options->recording,
+                       .alloc = alloc,
+                       .tick_us = SECOND_US / dk_trace_ticks(trace),
+                       .result = result };
+    size_t ids_size = options->recording != NULL ? trace->count * sizeof(*run.ids) : 0;
     enum dk_status status;
 
     memset(result, 0, sizeof(*result));
     memcpy(result->dropped, trace->dropped, sizeof(result->dropped));
     run.base = trace->unix_start > 0 ? trace->unix_start : 0;
     run.use_memory = machine->memory_mib_per_node > 0;
-    status = check_times(trace, run.base, err);
+    status = check_times(&run, err);
     if (status != DK_OK)
         return status;
     if (options->log != NULL)
@@ -427,6 +519,10 @@ enum dk_status dk_replay_run(struct dk_replay_result *result, const struct dk_tr
         result->times[i] = (struct dk_replay_times){ DK_START_NONE, DK_START_NONE };
     run.places = dk_alloc_new(alloc, trace->count * sizeof(*run.places));
     run.ends = dk_alloc_new(alloc, trace->count * sizeof(*run.ends));
+    if (ids_size > 0) {
+        run.ids = dk_alloc_new(alloc, ids_size);
+        memset(run.ids, 0xff, ids_size);
+    }
     dk_arena_init(&run.texts, alloc);
     run.core = dk_core_create(alloc, &core_options);
     run.batcher = dk_batcher_create(run.core, alloc, &batcher_options);
@@ -434,6 +530,7 @@ enum dk_status dk_replay_run(struct dk_replay_result *result, const struct dk_tr
     dk_batcher_destroy(run.batcher);
     dk_core_destroy(run.core);
     dk_arena_release(&run.texts);
+    dk_alloc_free(alloc, run.ids, ids_size);
     dk_alloc_free(alloc, run.ends, trace->count * sizeof(*run.ends));
     dk_alloc_free(alloc, run.places, trace->count * sizeof(*run.places));
     if (status == DK_OK)

@@ -6,8 +6,11 @@
  * run = 0 that a pass starts ends at the same now, in the next batch. Requests go the way they
  * go on a live system: SubmitJob, ReportEnd and the rest, through dk_batcher.
  *
- * Time in the log is UnixStartTime (0 when the trace has none) + the trace's seconds.
- * A trace is only read: several replays may share it, each in its own thread.
+ * Time in the log is UnixStartTime (0 when the trace has none) + the trace's seconds, or ticks.
+ *
+ * A recording (import_log.h) brings its own nodes, configuration and specs of jobs, and each job
+ * ends as it did; the policy is that of the options. Jobs that would wait for ever are counted. A
+ * trace is only read: several replays may share it, each in its own thread.
  */
 #ifndef DK_REPLAY_REPLAY_H
 #define DK_REPLAY_REPLAY_H
@@ -33,12 +36,15 @@ struct dk_machine {
 enum dk_status dk_machine_guess(struct dk_machine *machine, int64_t procs, int64_t nodes_max,
                                 struct dk_err *err);
 
+struct dk_recording;
+
 struct dk_replay_options {
-    struct dk_policy_spec policy; /* origin and enforce_limits are set by the replay */
-    bool run_over;                /* jobs run as long as recorded, also past their estimate */
-    bool digest;                  /* keep the core's digest though there is no log */
-    struct dk_log *log;           /* a new log to write into; NULL: none */
-    _Atomic uint64_t *progress;   /* jobs started so far, now and then; NULL: nobody asks */
+    struct dk_policy_spec policy; /* enforce_limits and, of a trace, origin are set by the replay */
+    const struct dk_recording *recording; /* whose trace it is; NULL: a trace and a machine */
+    bool run_over;              /* jobs run as long as recorded, also past their estimate */
+    bool digest;                /* keep the core's digest though there is no log */
+    struct dk_log *log;         /* a new log to write into; NULL: none */
+    _Atomic uint64_t *progress; /* jobs started so far, now and then; NULL: nobody asks */
 };
 
 struct dk_replay_result {
