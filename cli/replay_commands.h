@@ -31,7 +31,12 @@
       "Decide again, batch by batch, all that a log records, and compare.", cli_verify_options,    \
       cli_audit_verify)                                                                            \
     X("replay", "TRACE", 1, 1,                                                                     \
-      "Run a workload trace (SWF, plain, .gz or .zst; - is standard input) through the core.",     \
+      "Run a workload trace (SWF, plain, .gz or .zst; - is standard input) through the core.\n"    \
+      "Or what happened on a cluster: file:DIR/log, or the cluster's folder. Then machine,\n"      \
+      "configuration and, without options, the policy are the log's own; jobs keep all that "      \
+      "they\n"                                                                                     \
+      "asked for, but not holds, changes, requeues and nodes that were out of service.\n"          \
+      "example: docket replay file:/var/lib/docket/log --compare fcfs:easy,sjf:easy",              \
       cli_replay_options, cli_replay)                                                              \
     X("generate", "", 0, 0, "Make a workload trace by the Lublin-Feitelson model (2003).",         \
       cli_generate_options, cli_generate)

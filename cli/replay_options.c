@@ -4,9 +4,10 @@
 #define REPLAY_AT(field) offsetof(struct replay_options, field)
 
 const struct cli_option cli_replay_options[] = {
-    { "--policy", CLI_CHOICE, CLI_POLICIES, REPLAY_AT(policy), "fcfs", 0, 0, "order of the queue" },
+    { "--policy", CLI_CHOICE, CLI_POLICIES, REPLAY_AT(policy), "fcfs", 0, 0,
+      "order of the queue; of a log without: its own" },
     { "--backfill", CLI_CHOICE, CLI_BACKFILLS, REPLAY_AT(backfill), "easy", 0, 0,
-      "how jobs pass the first that does not fit" },
+      "how jobs pass the first that does not fit; of a log without: its own" },
     { "--depth", CLI_NUMBER, "JOBS", REPLAY_AT(depth), "0", 0, INT32_MAX,
       "most candidates a pass examines behind the first blocked job; 0: all" },
     { "--compare", CLI_TEXT, "LIST", REPLAY_AT(compare), NULL, 0, 0,
@@ -36,7 +37,7 @@ const struct cli_option cli_replay_options[] = {
     { "--weight-partition", CLI_NUMBER, "N", REPLAY_AT(weight_partition), "1000", 0, 1000000,
       "multifactor" },
     { "--starts", CLI_TEXT, "FILE", REPLAY_AT(starts), NULL, 0, 0,
-      "write job,start,end of each job, in whole seconds of the trace; - is standard output" },
+      "write job,start,end of each job, in seconds of the trace; - is standard output" },
     { "--log", CLI_TEXT, "URI", REPLAY_AT(log), NULL, 0, 0,
       "write a log into file:DIR, which must be new" },
     { "--json", CLI_FLAG, NULL, REPLAY_AT(json), NULL, 0, 0, "one JSON object, times in seconds" },

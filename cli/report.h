@@ -8,7 +8,8 @@
 struct cli_report {
     const char *name; /* the trace's path */
     const struct dk_trace *trace;
-    const struct dk_machine *machine;
+    const struct dk_machine *machine;       /* of a log whose nodes differ: cores_per_node is 0 */
+    const struct dk_replay_stats *recorded; /* what happened on the cluster; NULL: a trace */
     const struct cli_run *runs;
     int count;
     bool run_over;
