@@ -65,7 +65,21 @@ class Cluster:
     def remove(self):
         if self.dir.exists():
             self.down()
+        found = self.findings()
         shutil.rmtree(self.root, ignore_errors=True)
+        if found:
+            raise AssertionError(f"a daemon's sanitizer or check complained:\n{found}")
+
+    def findings(self):
+        """What sanitizers and broken checks wrote into the daemons' logs: the first lines of each."""
+        found = []
+        for path in sorted((self.dir / "logs").glob("*.log")):
+            lines = path.read_text(errors="replace").splitlines()
+            for number, line in enumerate(lines):
+                if any(word in line for word in ("Sanitizer:", "runtime error:", "internal error")):
+                    found.append(f"--- {path.name}\n" + "\n".join(lines[number:number + 25]))
+                    break
+        return "\n".join(found)
 
     def remarks(self):
         """The last lines of what the daemons said, for a failure's message."""
