@@ -11,7 +11,7 @@
  * Cost. dk_pending_each is one walk over all that waits, whatever the policy: ask it once for a
  * list of jobs, never job by job. dk_answer_explain of a waiting job is a pass or two and a bounded
  * forecast on a copy of the core; of a job that has started, or in the past, a follower of its own
- * is opened from the nearest snapshot. dk_answer_test and dk_starts_each run a copy forward,
+ * is opened from the nearest snapshot. dk_answer_test and dk_starts_end run a copy forward,
  * bounded by counts.
  */
 #ifndef DK_PROJECTIONS_EXPLAIN_H
@@ -53,10 +53,14 @@ bool dk_pending_find(const struct dk_explain_source *source, int64_t job,
                      struct dk_pending *pending);
 
 /* Estimated starts (squeue --start): of the first `count` that wait, if running jobs end at their
- * limits and nobody submits anything. `start` INT64_MAX: not within the bound, or never. */
-typedef void dk_start_visit(void *context, int64_t job, int64_t start);
-void dk_starts_each(const struct dk_explain_source *source, uint32_t count, dk_start_visit *visit,
-                    void *context);
+ * limits and nobody submits anything. Begun with the source, which is copied; the long part needs
+ * it no more, so no lock either, and up to a second. */
+struct dk_starts;
+struct dk_starts *dk_starts_begin(const struct dk_explain_source *source, uint32_t count);
+/* `start` INT64_MAX: not within the bound, or never. `nodes`: a host list, empty when it would be
+ * too long; good during the call. Visits by job, and frees `starts`. */
+typedef void dk_start_visit(void *context, int64_t job, int64_t start, struct dk_text nodes);
+void dk_starts_end(struct dk_starts *starts, dk_start_visit *visit, void *context);
 
 /* --- whole answers --- */
 

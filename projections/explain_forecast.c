@@ -6,7 +6,10 @@
  */
 #include "projections/explain_parts.h"
 
+#include "net/hostlist.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 /* About a quarter of a second for one job, a second for a list. */
 static const struct dk_forward_bounds one_bounds = { 100000, 25000000 };
@@ -155,22 +158,28 @@ enum dk_status dk_answer_test(const struct dk_explain_source *source, const stru
 
 /* --- starts of all that wait --- */
 
+enum { NODES_NAMED_MAX = 65536 }; /* in all host lists together */
+
 struct start {
-    int64_t job, time;
+    int64_t job, time; /* time INT64_MAX: not placed yet */
+    bool is_far;
+    struct dk_text nodes;
 };
 
-struct starts {
+struct dk_starts {
+    struct dk_core *copy;
+    int64_t now;
     struct start *items; /* by job, for a search by halves */
-    uint32_t count, wanted, found;
-    struct dk_arena arena;
+    uint32_t count, wanted, found, named;
+    struct dk_arena arena, scratch;
 };
 
 static void starts_gather(void *context, const struct dk_waiting *waiting)
 {
-    struct starts *starts = context;
+    struct dk_starts *starts = context;
 
     if (waiting->position > 0 && starts->count < starts->wanted)
-        starts->items[starts->count++] = (struct start){ waiting->job, INT64_MAX };
+        starts->items[starts->count++] = (struct start){ .job = waiting->job, .time = INT64_MAX };
 }
 
 static int by_job(const void *a, const void *b)
@@ -180,7 +189,7 @@ static int by_job(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static struct start *start_find(struct starts *starts, int64_t job)
+static struct start *start_find(struct dk_starts *starts, int64_t job)
 {
     uint32_t first = 0, limit = starts->count;
 
@@ -197,9 +206,39 @@ static struct start *start_find(struct starts *starts, int64_t job)
     return NULL;
 }
 
+static struct dk_text nodes_text(struct dk_starts *starts, const struct dk_job_placed *placed)
+{
+    struct dk_node_held *nodes;
+    struct dk_hostlist list;
+    struct dk_buf text;
+    struct dk_text kept;
+    uint32_t count;
+    char *room;
+
+    dk_arena_reset(&starts->scratch);
+    count = dk_core_nodes_of(starts->copy, placed->cores, placed->cores_count, &starts->scratch,
+                             &nodes);
+    if (count > NODES_NAMED_MAX - starts->named)
+        return (struct dk_text){ 0 };
+    starts->named += count;
+    dk_hostlist_init(&list);
+    dk_buf_init(&text, &dk_heap, 1 << 24);
+    for (uint32_t i = 0; i < count; i++)
+        dk_hostlist_add(&list, nodes[i].name.data, nodes[i].name.size);
+    dk_hostlist_sort(&list);
+    dk_hostlist_compress(&list, &text);
+    room = dk_arena_take(&starts->arena, text.size + 1);
+    if (text.size > 0)
+        memcpy(room, text.data, text.size);
+    kept = (struct dk_text){ room, (uint32_t)text.size };
+    dk_buf_release(&text);
+    dk_hostlist_release(&list);
+    return kept;
+}
+
 static bool start_note(void *context, const struct dk_event *event)
 {
-    struct starts *starts = context;
+    struct dk_starts *starts = context;
     const struct dk_job_placed *placed = &event->job_placed;
     struct start *start =
         start_find(starts, placed->array_job != 0 ? placed->array_job : placed->job);
@@ -207,33 +246,46 @@ static bool start_note(void *context, const struct dk_event *event)
     if (start == NULL || start->time != INT64_MAX)
         return true;
     start->time = event->meta.time;
+    start->is_far = is_far(start->time, starts->now);
+    if (!start->is_far)
+        start->nodes = nodes_text(starts, placed);
     return ++starts->found < starts->count;
 }
 
-void dk_starts_each(const struct dk_explain_source *source, uint32_t count, dk_start_visit *visit,
-                    void *context)
+struct dk_starts *dk_starts_begin(const struct dk_explain_source *source, uint32_t count)
 {
-    struct starts starts = { .wanted = count };
-    struct dk_forward_result result;
+    struct dk_starts *starts = dk_alloc_new(&dk_heap, sizeof(*starts));
     struct dk_core_stats stats;
-    struct dk_core *copy;
 
+    *starts = (struct dk_starts){ .now = source->now };
     dk_core_stats(source->core, &stats);
-    starts.wanted = count < stats.jobs_pending ? count : (uint32_t)stats.jobs_pending;
-    if (starts.wanted == 0)
-        return;
-    dk_arena_init(&starts.arena, &dk_heap);
-    starts.items = dk_arena_take(&starts.arena, starts.wanted * sizeof(*starts.items));
-    dk_core_waiting_each(source->core, source->now, starts_gather, &starts);
-    qsort(starts.items, starts.count, sizeof(*starts.items), by_job);
-    copy = dk_core_copy(source->core, &dk_heap);
-    if (starts.count > 0)
-        dk_core_forward(copy, source->now, &list_bounds, start_note, &starts, &result);
-    dk_core_destroy(copy);
-    for (uint32_t i = 0; i < starts.count; i++)
-        visit(context, starts.items[i].job,
-              starts.items[i].time == INT64_MAX || is_far(starts.items[i].time, source->now)
-                  ? INT64_MAX
-                  : starts.items[i].time);
-    dk_arena_release(&starts.arena);
+    starts->wanted = count < stats.jobs_pending ? count : (uint32_t)stats.jobs_pending;
+    dk_arena_init(&starts->arena, &dk_heap);
+    dk_arena_init(&starts->scratch, &dk_heap);
+    if (starts->wanted == 0)
+        return starts;
+    starts->items = dk_arena_take(&starts->arena, starts->wanted * sizeof(*starts->items));
+    dk_core_waiting_each(source->core, source->now, starts_gather, starts);
+    if (starts->count > 0)
+        starts->copy = dk_core_copy(source->core, &dk_heap);
+    return starts;
+}
+
+void dk_starts_end(struct dk_starts *starts, dk_start_visit *visit, void *context)
+{
+    struct dk_forward_result result;
+
+    if (starts->count > 0) {
+        qsort(starts->items, starts->count, sizeof(*starts->items), by_job);
+        dk_core_forward(starts->copy, starts->now, &list_bounds, start_note, starts, &result);
+        dk_core_destroy(starts->copy);
+    }
+    for (uint32_t i = 0; i < starts->count; i++) {
+        const struct start *start = &starts->items[i];
+
+        visit(context, start->job, start->is_far ? INT64_MAX : start->time, start->nodes);
+    }
+    dk_arena_release(&starts->arena);
+    dk_arena_release(&starts->scratch);
+    dk_alloc_free(&dk_heap, starts, sizeof(*starts));
 }

@@ -219,6 +219,7 @@ TIME(start, row->start)
 TIME(end, row->end)
 NUMBER_IF(limit, row->limit_us > 0 && row->limit_us < HUNDRED_YEARS_US, row->limit_us)
 TIME(planned, row->planned)
+TEXT(planned_nodes, row->planned_nodes)
 NUMBER_IF(tasks, true,
           row->step.size > 0 && row->step_tasks > 0 ? row->step_tasks : row->spec->tasks)
 NUMBER(cores_per_task, row->spec->cpus_per_task)
@@ -421,6 +422,7 @@ static const struct column columns[] = {
     N(end),
     N(limit),
     N(planned),
+    T(planned_nodes),
     N(nodes),
     N(cores),
     N(tasks),

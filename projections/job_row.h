@@ -88,7 +88,8 @@ struct dk_job_row {
     /* Known only to a follower of the core; empty and 0 elsewhere: */
     struct dk_text reason; /* "Resources" */
     int64_t priority;
-    int64_t planned; /* a reservation's start */
+    int64_t planned; /* a reservation's start, or an estimated one when that was asked for */
+    struct dk_text planned_nodes; /* where; of an estimate only */
 };
 
 /* Every column of jobs, by the name that clients ask with; decision 0010. */

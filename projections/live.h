@@ -68,6 +68,10 @@ struct dk_live_jobs {
  * all. */
 void dk_live_jobs_open(struct dk_live *live, const struct dk_job_filter *filter,
                        struct dk_live_jobs *jobs);
+/* `also` is called while the view stands still: what it opens is of the same moment. It must be
+ * quick, and ask the live view nothing. */
+void dk_live_jobs_open_with(struct dk_live *live, const struct dk_job_filter *filter,
+                            struct dk_live_jobs *jobs, void (*also)(void *context), void *context);
 void dk_live_jobs_close(struct dk_live_jobs *jobs);
 
 /* The row of one of them; `arena` holds what is decoded for it and is the caller's to reset. */

@@ -146,6 +146,12 @@ static void sort_unique(struct dk_live_jobs *jobs)
 void dk_live_jobs_open(struct dk_live *live, const struct dk_job_filter *filter,
                        struct dk_live_jobs *jobs)
 {
+    dk_live_jobs_open_with(live, filter, jobs, NULL, NULL);
+}
+
+void dk_live_jobs_open_with(struct dk_live *live, const struct dk_job_filter *filter,
+                            struct dk_live_jobs *jobs, void (*also)(void *context), void *context)
+{
     struct copying copying = { .live = live, .jobs = jobs };
 
     memset(jobs, 0, sizeof(*jobs));
@@ -168,6 +174,8 @@ void dk_live_jobs_open(struct dk_live *live, const struct dk_job_filter *filter,
                 copy_job(&copying, dk_live_job_at(live, live->order[i]));
         }
     }
+    if (also != NULL)
+        also(context);
     DK_CHECK(pthread_rwlock_unlock(&live->lock) == 0);
     if (filter != NULL && filter->id_count > 0 && jobs->count > 0)
         sort_unique(jobs);

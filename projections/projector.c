@@ -375,6 +375,7 @@ static enum dk_status open_all(struct folder *folder, struct dk_err *err)
         status = dk_blobs_open(&projector->blobs, path, false, err);
     if (status != DK_OK)
         return status;
+    projector->groups = dk_groups_create();
     projector->waits = dk_waits_create(projector);
     projector->workers = dk_workers_create(projector, WORKERS);
     return dk_http_start(&projector->server, &http, err);
@@ -401,6 +402,7 @@ static void close_all(struct folder *folder)
     dk_waits_destroy(projector->waits);
     dk_workers_destroy(projector->workers);
     dk_reasons_close(projector->reasons);
+    dk_groups_destroy(projector->groups);
     saver_join(folder);
     if (projector->live != NULL && atomic_load(&projector->caught_up) &&
         projector->building == NULL && dk_live_seq(projector->live) > folder->saved_seq)

@@ -5,6 +5,7 @@
 
 #include "log/blobs.h"
 #include "net/http.h"
+#include "projections/groups.h"
 #include "projections/history.h"
 #include "projections/live.h"
 #include "projections/metrics.h"
@@ -22,6 +23,7 @@ struct dk_projector {
     struct dk_live *live;
     struct dk_history *history, *building; /* building: of a newer version, beside the old one */
     struct dk_reasons *reasons;
+    struct dk_groups *groups;
     struct dk_metrics metrics; /* under metrics_lock */
     pthread_mutex_t metrics_lock;
     struct dk_blobs *blobs; /* under blobs_lock */

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_MS_DEFAULT = 10000, WAIT_MS_MAX = 600000 };
+enum { WAIT_MS_DEFAULT = 10000, WAIT_MS_MAX = 600000, STARTS_MAX = 10000 };
 #define ANSWER_MAX ((size_t)1 << 31)
 
 struct route {
@@ -25,7 +25,7 @@ struct route {
 
 static const struct route routes[] = {
     { "/v1/status", 0, NULL, dk_answer_status },
-    { "/v1/jobs", DK_ASK_JOBS | DK_ASK_LIST | DK_ASK_AT, NULL, dk_answer_jobs },
+    { "/v1/jobs", DK_ASK_JOBS | DK_ASK_LIST | DK_ASK_AT | DK_ASK_STARTS, NULL, dk_answer_jobs },
     { "/v1/history", DK_ASK_JOBS | DK_ASK_LIST, NULL, dk_answer_history },
     { "/v1/usage", DK_ASK_USAGE | DK_ASK_LIST, NULL, dk_answer_usage_of },
     { "/v1/nodes", DK_ASK_SITE | DK_ASK_LIST | DK_ASK_AT, NULL, dk_answer_nodes },
@@ -243,6 +243,8 @@ static bool take_special(struct dk_ask *ask, unsigned takes, const char *name, c
         *status = take_number(name, value, INT64_MAX, &ask->after, &ask->err);
     else if ((takes & DK_ASK_EVENTS) != 0 && strcmp(name, "limit") == 0)
         *status = take_number(name, value, 1000000, &ask->limit, &ask->err);
+    else if ((takes & DK_ASK_STARTS) != 0 && strcmp(name, "starts") == 0)
+        *status = take_number(name, value, STARTS_MAX, &ask->starts, &ask->err);
     else if ((takes & DK_ASK_USAGE) != 0 &&
              (strcmp(name, "since") == 0 || strcmp(name, "until") == 0))
         (void)dk_job_filter_take(&ask->filter, name, value, &ask->arena, status, &ask->err);
@@ -268,6 +270,8 @@ static enum dk_status take_parameters(struct dk_ask *ask, const struct route *ro
         if (status != DK_OK)
             return status;
     }
+    if (ask->starts > 0 && ask->has_at)
+        return dk_fail(&ask->err, DK_INVALID, "starts are of now: not together with at, at_seq");
     if ((route->takes & DK_ASK_JOB) != 0 && ask->job == 0)
         return dk_fail(&ask->err, DK_INVALID, "%s needs job=ID", route->path);
     return DK_OK;

@@ -17,7 +17,8 @@ enum {
     DK_ASK_JOB = 32,    /* job */
     DK_ASK_USAGE = 64,  /* by, since, until */
     DK_ASK_WHAT = 128,  /* what */
-    DK_ASK_POST = 256   /* has a body */
+    DK_ASK_POST = 256,  /* has a body */
+    DK_ASK_STARTS = 512 /* starts */
 };
 
 struct dk_ask {
@@ -30,7 +31,7 @@ struct dk_ask {
     const char *fields;
     int64_t at_seq, at_time;
     const char *nodes, *partitions, *states; /* lists, for DK_ASK_SITE */
-    int64_t after, limit, job;
+    int64_t after, limit, job, starts;
     int32_t task;
     const char *types, *by, *what;
 };

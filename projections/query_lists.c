@@ -14,6 +14,7 @@ struct columns {
     int *items;
     uint32_t count;
     bool reasons; /* some of them only the core knows */
+    bool groups;  /* the system is asked for names */
 };
 
 static bool is_reason(int column)
@@ -21,7 +22,7 @@ static bool is_reason(int column)
     const char *name = dk_job_column_name(column);
 
     return strcmp(name, "reason") == 0 || strcmp(name, "priority") == 0 ||
-           strcmp(name, "planned") == 0;
+           strncmp(name, "planned", 7) == 0;
 }
 
 static enum dk_status choose(struct dk_ask *ask, struct columns *columns)
@@ -34,7 +35,7 @@ static enum dk_status choose(struct dk_ask *ask, struct columns *columns)
     columns->items = dk_arena_take(&ask->arena, (all + (at != NULL ? strlen(at) : 0) + 1) *
                                                     sizeof(*columns->items));
     columns->count = 0;
-    columns->reasons = at == NULL;
+    columns->reasons = columns->groups = at == NULL;
     if (at == NULL) {
         for (uint32_t i = 0; i < all; i++)
             columns->items[columns->count++] = (int)i;
@@ -48,6 +49,7 @@ static enum dk_status choose(struct dk_ask *ask, struct columns *columns)
             return dk_fail(&ask->err, DK_INVALID, "'%.*s' is no column of jobs", (int)size, at);
         columns->items[columns->count++] = column;
         columns->reasons = columns->reasons || is_reason(column);
+        columns->groups = columns->groups || strcmp(dk_job_column_name(column), "group") == 0;
         at += size + (at[size] == ',');
     }
     return DK_OK;
@@ -71,24 +73,41 @@ struct listing {
     struct dk_table_writer writer;
     struct columns columns;
     const struct dk_reason_map *map; /* NULL: nobody asks for reasons */
+    uint32_t cursor;                 /* in the map */
+    const struct dk_start_map *starts;
+    struct dk_history_view *history; /* of the same moment as the list of jobs */
     struct dk_arena arena;           /* of one row */
     int64_t now, seq_max;
     uint32_t left; /* rows that may still come, with a limit */
 };
 
-static void add_reason(const struct listing *listing, struct dk_job_row *row)
+static void add_reason(struct listing *listing, struct dk_job_row *row)
 {
-    const struct dk_pending *pending;
+    int64_t job = row->array_job != 0 && row->array_task < 0 ? row->array_job : row->id;
+    const struct dk_pending *pending = NULL;
+    const struct dk_planned *planned = NULL;
 
-    if (row->state != DK_ROW_PENDING || listing->map == NULL)
+    if (row->state != DK_ROW_PENDING)
         return;
-    pending = dk_reason_of(listing->map,
-                           row->array_job != 0 && row->array_task < 0 ? row->array_job : row->id);
-    if (pending == NULL)
-        return;
-    row->reason = dk_text_of(pending->reason);
-    row->priority = pending->priority;
-    row->planned = pending->planned;
+    if (listing->map != NULL)
+        pending = dk_reason_of(listing->map, job, &listing->cursor);
+    if (pending != NULL) {
+        row->reason = dk_text_of(pending->reason);
+        row->priority = pending->priority;
+        row->planned = pending->planned;
+    }
+    if (listing->starts != NULL && row->planned == 0)
+        planned = dk_start_of(listing->starts, job);
+    if (planned != NULL && planned->start != INT64_MAX) {
+        row->planned = planned->start;
+        row->planned_nodes = planned->nodes;
+    }
+}
+
+static void add_group(const struct listing *listing, struct dk_job_row *row)
+{
+    if (listing->columns.groups && row->group.size == 0)
+        row->group = dk_groups_name(listing->ask->projector->groups, row->gid);
 }
 
 static bool listing_row(struct listing *listing, struct dk_job_row *row)
@@ -97,6 +116,7 @@ static bool listing_row(struct listing *listing, struct dk_job_row *row)
         return false;
     if (listing->left != UINT32_MAX)
         listing->left--;
+    add_group(listing, row);
     write_row(&listing->writer, &listing->columns, row, listing->now);
     return true;
 }
@@ -159,16 +179,12 @@ static bool wants_ended(const struct dk_job_filter *filter)
 static enum dk_status list_ended(struct listing *listing, const struct dk_live_jobs *jobs)
 {
     struct dk_job_filter filter = listing->ask->filter;
-    struct dk_history_view *view;
     int64_t since = listing->now - jobs->ended_visible_us;
-    enum dk_status status;
 
     if (filter.since < since)
         filter.since = since;
-    view = dk_history_view_open(listing->ask->projector->history);
-    status = dk_history_query(view, &filter, NULL, 0, visit_ended, listing, &listing->ask->err);
-    dk_history_view_close(view);
-    return status;
+    return dk_history_query(listing->history, &filter, NULL, 0, visit_ended, listing,
+                            &listing->ask->err);
 }
 
 static enum dk_status begin_listing(struct listing *listing, struct dk_ask *ask)
@@ -180,9 +196,56 @@ static enum dk_status begin_listing(struct listing *listing, struct dk_ask *ask)
     return choose(ask, &listing->columns);
 }
 
+static void end_listing(struct listing *listing)
+{
+    struct dk_reasons *reasons = listing->ask->projector->reasons;
+
+    if (listing->map != NULL)
+        dk_reasons_map_release(reasons, listing->map);
+    if (listing->starts != NULL)
+        dk_reasons_starts_release(reasons, listing->starts);
+    dk_history_view_close(listing->history);
+    dk_arena_release(&listing->arena);
+}
+
 static int64_t later(int64_t a, int64_t b)
 {
     return a > b ? a : b;
+}
+
+struct both {
+    struct dk_history *history;
+    struct dk_history_view *view;
+};
+
+static void open_history(void *context)
+{
+    struct both *both = context;
+
+    both->view = dk_history_view_open(both->history);
+}
+
+/* What is active and what has ended, at one moment: a job that ends is in one of the two. History
+ * is committed under the lock that `jobs` are copied under. */
+static struct dk_history_view *
+open_both(const struct dk_ask *ask, const struct dk_job_filter *filter, struct dk_live_jobs *jobs)
+{
+    struct both both = { ask->projector->history, NULL };
+
+    dk_live_jobs_open_with(ask->projector->live, filter, jobs, open_history, &both);
+    return both.view;
+}
+
+static enum dk_status ask_core(struct listing *listing, const struct dk_live_jobs *jobs)
+{
+    struct dk_ask *ask = listing->ask;
+
+    if (listing->columns.reasons && jobs->count > 0)
+        listing->map = dk_reasons_map(ask->projector->reasons, jobs->seq);
+    if (ask->starts == 0 || jobs->count == 0)
+        return DK_OK;
+    return dk_reasons_starts(ask->projector->reasons, jobs->seq, (uint32_t)ask->starts,
+                             &listing->starts, &ask->err);
 }
 
 enum dk_status dk_answer_jobs(struct dk_ask *ask, struct dk_buf *out, int64_t *seq)
@@ -196,24 +259,27 @@ enum dk_status dk_answer_jobs(struct dk_ask *ask, struct dk_buf *out, int64_t *s
         status = dk_past_open(&past, ask->projector->options->place, ask->at_seq, ask->at_time,
                               &ask->err);
     if (status != DK_OK) {
-        dk_arena_release(&listing.arena);
+        end_listing(&listing);
         return status;
     }
-    dk_live_jobs_open(past != NULL ? past : ask->projector->live, &ask->filter, &jobs);
+    if (past == NULL && wants_ended(&ask->filter))
+        listing.history = open_both(ask, &ask->filter, &jobs);
+    else
+        dk_live_jobs_open(past != NULL ? past : ask->projector->live, &ask->filter, &jobs);
+    if (past != NULL && wants_ended(&ask->filter))
+        listing.history = dk_history_view_open(ask->projector->history);
     *seq = listing.seq_max = jobs.seq;
     listing.now = past != NULL ? jobs.time : later(jobs.time, dk_projector_now());
-    if (listing.columns.reasons && past == NULL && jobs.count > 0)
-        listing.map = dk_reasons_map(ask->projector->reasons, jobs.seq);
+    if (past == NULL)
+        status = ask_core(&listing, &jobs);
     dk_writer_begin(&listing.writer, out, ask->tsv, jobs.seq);
     list_active(&listing, &jobs);
-    if (wants_ended(&ask->filter))
+    if (status == DK_OK && wants_ended(&ask->filter))
         status = list_ended(&listing, &jobs);
     dk_writer_end(&listing.writer);
-    if (listing.map != NULL)
-        dk_reasons_map_release(ask->projector->reasons, listing.map);
     dk_live_jobs_close(&jobs);
     dk_live_destroy(past);
-    dk_arena_release(&listing.arena);
+    end_listing(&listing);
     return status;
 }
 
@@ -221,7 +287,7 @@ enum dk_status dk_answer_jobs(struct dk_ask *ask, struct dk_buf *out, int64_t *s
 
 /* Rows of active jobs that pass, for history to merge in; they live in the ask's arena. */
 static const struct dk_job_row **active_rows(struct dk_ask *ask, const struct dk_live_jobs *jobs,
-                                             const struct listing *listing, uint32_t *count)
+                                             struct listing *listing, uint32_t *count)
 {
     const struct dk_job_row **rows =
         dk_arena_take(&ask->arena, (jobs->count + 1) * sizeof(const struct dk_job_row *));
@@ -243,9 +309,10 @@ static const struct dk_job_row **active_rows(struct dk_ask *ask, const struct dk
 static bool visit_history(void *context, const struct dk_job_row *row)
 {
     struct listing *listing = context;
+    struct dk_job_row copy = *row;
 
-    if (row->seq <= listing->seq_max) /* else it ended after the active ones were copied */
-        write_row(&listing->writer, &listing->columns, row, listing->now);
+    add_group(listing, &copy);
+    write_row(&listing->writer, &listing->columns, &copy, listing->now);
     return true;
 }
 
@@ -253,31 +320,26 @@ enum dk_status dk_answer_history(struct dk_ask *ask, struct dk_buf *out, int64_t
 {
     struct dk_live_jobs jobs;
     struct listing listing;
-    struct dk_history_view *view;
     const struct dk_job_row **active;
     uint32_t count;
     enum dk_status status = begin_listing(&listing, ask);
 
     if (status != DK_OK) {
-        dk_arena_release(&listing.arena);
+        end_listing(&listing);
         return status;
     }
-    dk_live_jobs_open(ask->projector->live, &ask->filter, &jobs);
-    view = dk_history_view_open(ask->projector->history);
+    listing.history = open_both(ask, &ask->filter, &jobs);
     *seq = listing.seq_max = jobs.seq;
     listing.now = later(jobs.time, dk_projector_now());
-    if (listing.columns.reasons && jobs.count > 0)
-        listing.map = dk_reasons_map(ask->projector->reasons, jobs.seq);
+    status = ask_core(&listing, &jobs);
     active = active_rows(ask, &jobs, &listing, &count);
     dk_writer_begin(&listing.writer, out, ask->tsv, jobs.seq);
-    status =
-        dk_history_query(view, &ask->filter, active, count, visit_history, &listing, &ask->err);
+    if (status == DK_OK)
+        status = dk_history_query(listing.history, &ask->filter, active, count, visit_history,
+                                  &listing, &ask->err);
     dk_writer_end(&listing.writer);
-    dk_history_view_close(view);
-    if (listing.map != NULL)
-        dk_reasons_map_release(ask->projector->reasons, listing.map);
     dk_live_jobs_close(&jobs);
-    dk_arena_release(&listing.arena);
+    end_listing(&listing);
     return status;
 }
 
@@ -297,8 +359,7 @@ enum dk_status dk_answer_usage_of(struct dk_ask *ask, struct dk_buf *out, int64_
         status = dk_usage_columns_parse(ask->fields, &question, &ask->err);
     if (status != DK_OK)
         return status;
-    dk_live_jobs_open(ask->projector->live, NULL, &jobs);
-    view = dk_history_view_open(ask->projector->history);
+    view = open_both(ask, NULL, &jobs);
     *seq = jobs.seq;
     active = active_rows(ask, &jobs, NULL, &count);
     status = dk_usage_answer(view, &question, active, count, later(jobs.time, dk_projector_now()),

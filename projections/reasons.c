@@ -2,7 +2,6 @@
 #include "projections/reasons.h"
 
 #include "base/check.h"
-#include "base/table.h"
 #include "net/journal.h"
 
 #include <pthread.h>
@@ -12,13 +11,21 @@
 
 #define SNAPSHOT_EVERY 65536u
 #define BEHIND_MAX 8192
+#define STARTS_FRESH_US 2000000
 
 struct dk_reason_map {
     int64_t seq;
     uint32_t holders;
-    struct dk_pending *items;
+    struct dk_pending *items; /* by job, once it is made */
     uint32_t count, capacity;
-    struct dk_table by_job;
+};
+
+struct dk_start_map {
+    int64_t made;
+    uint32_t holders, wanted;
+    struct dk_planned *items; /* by job */
+    uint32_t count, capacity;
+    struct dk_arena arena; /* host lists */
 };
 
 struct dk_reasons {
@@ -27,6 +34,8 @@ struct dk_reasons {
     struct dk_follower *follower;
     pthread_mutex_t map_lock; /* of `map` and its holders */
     struct dk_reason_map *map;
+    pthread_mutex_t starts_lock; /* of `starts` and its holders; held while they are made */
+    struct dk_start_map *starts;
     pthread_mutex_t note_lock; /* of the three below */
     pthread_cond_t noted;
     int64_t seq_views, seq_followed;
@@ -108,6 +117,7 @@ enum dk_status dk_reasons_open(struct dk_reasons **out, const struct dk_place *p
     }
     DK_CHECK(pthread_mutex_init(&reasons->lock, NULL) == 0);
     DK_CHECK(pthread_mutex_init(&reasons->map_lock, NULL) == 0);
+    DK_CHECK(pthread_mutex_init(&reasons->starts_lock, NULL) == 0);
     DK_CHECK(pthread_mutex_init(&reasons->note_lock, NULL) == 0);
     DK_CHECK(pthread_cond_init(&reasons->noted, NULL) == 0);
     reasons->seq_followed = (int64_t)dk_follower_seq(reasons->follower);
@@ -120,7 +130,15 @@ static void map_free(struct dk_reason_map *map)
 {
     if (map == NULL)
         return;
-    dk_table_release(&map->by_job);
+    free(map->items);
+    free(map);
+}
+
+static void starts_free(struct dk_start_map *map)
+{
+    if (map == NULL)
+        return;
+    dk_arena_release(&map->arena);
     free(map->items);
     free(map);
 }
@@ -136,8 +154,10 @@ void dk_reasons_close(struct dk_reasons *reasons)
     DK_CHECK(pthread_join(reasons->thread, NULL) == 0);
     dk_follower_close(reasons->follower);
     map_free(reasons->map);
+    starts_free(reasons->starts);
     (void)pthread_mutex_destroy(&reasons->lock);
     (void)pthread_mutex_destroy(&reasons->map_lock);
+    (void)pthread_mutex_destroy(&reasons->starts_lock);
     (void)pthread_mutex_destroy(&reasons->note_lock);
     (void)pthread_cond_destroy(&reasons->noted);
     free(reasons);
@@ -192,8 +212,24 @@ static void add_pending(void *context, const struct dk_pending *pending)
         map->items = realloc(map->items, map->capacity * sizeof(*map->items));
         DK_CHECK(map->items != NULL);
     }
-    map->items[map->count] = *pending;
-    dk_table_put(&map->by_job, (uint64_t)pending->job, map->count++);
+    map->items[map->count++] = *pending;
+}
+
+static int by_job(const void *a, const void *b)
+{
+    int64_t left = ((const struct dk_pending *)a)->job, right = ((const struct dk_pending *)b)->job;
+
+    return (left > right) - (left < right);
+}
+
+static void sort_map(struct dk_reason_map *map)
+{
+    uint32_t i = 1;
+
+    while (i < map->count && map->items[i - 1].job < map->items[i].job)
+        i++;
+    if (i < map->count)
+        qsort(map->items, map->count, sizeof(*map->items), by_job);
 }
 
 static void drop_holder(struct dk_reason_map *map)
@@ -213,12 +249,12 @@ const struct dk_reason_map *dk_reasons_map(struct dk_reasons *reasons, int64_t s
     if (map == NULL || map->seq < seq) {
         map = calloc(1, sizeof(*map));
         DK_CHECK(map != NULL);
-        dk_table_init(&map->by_job, &dk_heap);
         map->holders = 1; /* the cache */
         if (dk_reasons_lock(reasons, seq, &source, &err) == DK_OK) {
             dk_pending_each(&source, add_pending, map);
             map->seq = source.seq;
             dk_reasons_unlock(reasons);
+            sort_map(map);
         }
         drop_holder(reasons->map);
         reasons->map = map;
@@ -235,6 +271,50 @@ void dk_reasons_map_release(struct dk_reasons *reasons, const struct dk_reason_m
     DK_CHECK(pthread_mutex_unlock(&reasons->map_lock) == 0);
 }
 
+const struct dk_pending *dk_reason_of(const struct dk_reason_map *map, int64_t job,
+                                      uint32_t *cursor)
+{
+    uint32_t first = 0, limit = map->count;
+
+    if (*cursor < limit && map->items[*cursor].job < job)
+        ++*cursor;
+    if (*cursor < limit && map->items[*cursor].job == job)
+        return &map->items[*cursor];
+    while (first < limit) { /* the first that is not before it */
+        uint32_t middle = first + (limit - first) / 2;
+
+        if (map->items[middle].job < job)
+            first = middle + 1;
+        else
+            limit = middle;
+    }
+    *cursor = first;
+    return first < map->count && map->items[first].job == job ? &map->items[first] : NULL;
+}
+
+/* --- estimated starts --- */
+
+static void add_start(void *context, int64_t job, int64_t start, struct dk_text nodes)
+{
+    struct dk_start_map *map = context;
+    char *kept = dk_arena_take(&map->arena, nodes.size + 1);
+
+    if (nodes.size > 0)
+        memcpy(kept, nodes.data, nodes.size);
+    if (map->count == map->capacity) {
+        map->capacity = map->capacity > 0 ? map->capacity * 2 : 256;
+        map->items = realloc(map->items, map->capacity * sizeof(*map->items));
+        DK_CHECK(map->items != NULL);
+    }
+    map->items[map->count++] = (struct dk_planned){ job, start, { kept, nodes.size } };
+}
+
+static void drop_starts(struct dk_start_map *map)
+{
+    if (map != NULL && --map->holders == 0)
+        starts_free(map);
+}
+
 void dk_reasons_rest(struct dk_reasons *reasons)
 {
     int64_t seq;
@@ -248,11 +328,78 @@ void dk_reasons_rest(struct dk_reasons *reasons)
         reasons->map = NULL;
     }
     DK_CHECK(pthread_mutex_unlock(&reasons->map_lock) == 0);
+    if (pthread_mutex_trylock(&reasons->starts_lock) != 0)
+        return; /* they are being made: somebody wants them */
+    if (reasons->starts != NULL && now_us() - reasons->starts->made > STARTS_FRESH_US) {
+        drop_starts(reasons->starts);
+        reasons->starts = NULL;
+    }
+    DK_CHECK(pthread_mutex_unlock(&reasons->starts_lock) == 0);
 }
 
-const struct dk_pending *dk_reason_of(const struct dk_reason_map *map, int64_t job)
+/* With starts_lock held. */
+static enum dk_status make_starts(struct dk_reasons *reasons, int64_t seq, uint32_t count,
+                                  struct dk_err *err)
 {
-    uint32_t index = dk_table_find(&map->by_job, (uint64_t)job);
+    struct dk_explain_source source;
+    struct dk_starts *starts;
+    struct dk_start_map *map;
+    enum dk_status status = dk_reasons_lock(reasons, seq, &source, err);
 
-    return index == DK_TABLE_NONE ? NULL : &map->items[index];
+    if (status != DK_OK)
+        return status;
+    starts = dk_starts_begin(&source, count);
+    dk_reasons_unlock(reasons);
+    map = calloc(1, sizeof(*map));
+    DK_CHECK(map != NULL);
+    dk_arena_init(&map->arena, &dk_heap);
+    map->holders = 1; /* the cache */
+    map->wanted = count;
+    dk_starts_end(starts, add_start, map);
+    map->made = now_us();
+    drop_starts(reasons->starts);
+    reasons->starts = map;
+    return DK_OK;
+}
+
+enum dk_status dk_reasons_starts(struct dk_reasons *reasons, int64_t seq, uint32_t count,
+                                 const struct dk_start_map **map, struct dk_err *err)
+{
+    enum dk_status status = DK_OK;
+    const struct dk_start_map *kept;
+    int64_t now = now_us();
+
+    DK_CHECK(pthread_mutex_lock(&reasons->starts_lock) == 0);
+    kept = reasons->starts;
+    if (kept == NULL || kept->wanted < count || now - kept->made > STARTS_FRESH_US ||
+        now < kept->made - STARTS_FRESH_US)
+        status = make_starts(reasons, seq, count, err);
+    *map = NULL;
+    if (status == DK_OK) {
+        reasons->starts->holders++;
+        *map = reasons->starts;
+    }
+    DK_CHECK(pthread_mutex_unlock(&reasons->starts_lock) == 0);
+    return status;
+}
+
+void dk_reasons_starts_release(struct dk_reasons *reasons, const struct dk_start_map *map)
+{
+    DK_CHECK(pthread_mutex_lock(&reasons->starts_lock) == 0);
+    drop_starts((struct dk_start_map *)(uintptr_t)map);
+    DK_CHECK(pthread_mutex_unlock(&reasons->starts_lock) == 0);
+}
+
+static int planned_is(const void *job, const void *item)
+{
+    int64_t left = *(const int64_t *)job, right = ((const struct dk_planned *)item)->job;
+
+    return (left > right) - (left < right);
+}
+
+const struct dk_planned *dk_start_of(const struct dk_start_map *map, int64_t job)
+{
+    if (map->count == 0)
+        return NULL;
+    return bsearch(&job, map->items, map->count, sizeof(*map->items), planned_is);
 }

@@ -31,7 +31,20 @@ const struct dk_reason_map *dk_reasons_map(struct dk_reasons *reasons, int64_t s
 void dk_reasons_map_release(struct dk_reasons *reasons, const struct dk_reason_map *map);
 /* Forgets what is not of now, unless somebody is reading it. */
 void dk_reasons_rest(struct dk_reasons *reasons);
-/* NULL: it does not wait. */
-const struct dk_pending *dk_reason_of(const struct dk_reason_map *map, int64_t job);
+/* NULL: it does not wait. *cursor, 0 at first, makes it cheap to ask for jobs in order of id. */
+const struct dk_pending *dk_reason_of(const struct dk_reason_map *map, int64_t job,
+                                      uint32_t *cursor);
+
+/* Estimated starts of the first `count` that wait, shared while they are younger than two seconds:
+ * working them out may take one. The long part holds no lock that other questions need. */
+struct dk_start_map;
+struct dk_planned {
+    int64_t job, start; /* INT64_MAX: not known */
+    struct dk_text nodes;
+};
+enum dk_status dk_reasons_starts(struct dk_reasons *reasons, int64_t seq, uint32_t count,
+                                 const struct dk_start_map **map, struct dk_err *err);
+void dk_reasons_starts_release(struct dk_reasons *reasons, const struct dk_start_map *map);
+const struct dk_planned *dk_start_of(const struct dk_start_map *map, int64_t job); /* or NULL */
 
 #endif

@@ -394,14 +394,16 @@ static void a_test_says_when_and_where_and_submits_nothing(void **state)
 
 struct starts {
     int64_t job[8], time[8];
+    char nodes[8][32];
     uint32_t count;
 };
 
-static void note(void *context, int64_t job, int64_t start)
+static void note(void *context, int64_t job, int64_t start, struct dk_text nodes)
 {
     struct starts *starts = context;
 
     starts->job[starts->count] = job;
+    (void)snprintf(starts->nodes[starts->count], 32, "%.*s", (int)nodes.size, nodes.data);
     starts->time[starts->count++] = start;
 }
 
@@ -416,10 +418,11 @@ static void starts_of_all_that_wait_are_estimated_together(void **state)
     last = submit(8, 20);
     (void)small_step(&small, 1);
     source = source_now();
-    dk_starts_each(&source, 10, note, &starts);
+    dk_starts_end(dk_starts_begin(&source, 10), note, &starts);
     assert_int_equal(starts.count, 2);
     assert_int_equal(starts.job[0], jobs[1]);
     assert_int_equal(starts.time[0], SMALL_EPOCH + 100 * SMALL_SECOND);
+    assert_string_equal(starts.nodes[0], "n[1-2]");
     assert_int_equal(starts.job[1], last);
     assert_int_equal(starts.time[1], SMALL_EPOCH + 150 * SMALL_SECOND);
 }
