@@ -8,6 +8,8 @@
 #define QUEUE_LONG_FIELDS                                                                          \
     "job,name,user,account,partition,state,priority,submit,start,elapsed,limit,planned,nodes,"     \
     "cores,gpus,memory_per_node,memory_per_core,where"
+#define QUEUE_START_FIELDS "job,name,user,partition,planned,planned_nodes,nodes,cores,limit,reason"
+#define QUEUE_STARTS 1000 /* at the head of the queue */
 #define NODES_FIELDS "name,state,used,used_memory,used_gpus,jobs,partitions,because"
 #define NODES_LONG_FIELDS                                                                          \
     "name,state,used,used_memory,used_gpus,jobs,partitions,features,isolation,version,"            \
@@ -19,7 +21,7 @@
 struct queue_options {
     struct cli_common common;
     const char *user, *account, *partition, *name, *node, *state;
-    bool tasks, details;
+    bool tasks, details, start;
 };
 
 #define QUEUE(field) offsetof(struct queue_options, field)
@@ -34,6 +36,8 @@ const struct cli_option cli_queue_options[] = {
       "in these states: PENDING, R, ...; all: those that have just ended, too" },
     { "--tasks", CLI_FLAG, NULL, QUEUE(tasks), NULL, 0, 0,
       "a line for each waiting task of an array" },
+    { "--start", CLI_FLAG, NULL, QUEUE(start), NULL, 0, 0,
+      "waiting jobs, and when they are expected to start: if running ones use up their limits" },
     { "--long", CLI_FLAG, NULL, QUEUE(details), NULL, 0, 0, "more columns" },
     CLI_AT_OPTIONS(queue_options),
     CLI_LIST_OPTIONS(queue_options),
@@ -69,14 +73,18 @@ int cli_queue(const struct cli_command *command, int argc, char **argv)
     add(&question, "partition", options.partition);
     add(&question, "name", options.name);
     add(&question, "node", options.node);
-    add(&question, "state", options.state);
+    add(&question, "state", options.state == NULL && options.start ? "PENDING" : options.state);
     if (options.tasks)
         dk_question_add(&question, "tasks", "1");
+    if (options.start)
+        dk_question_add_number(&question, "starts", QUEUE_STARTS);
     exit = cli_client_at(&client, &question);
     if (exit == CLI_GO_ON)
-        exit =
-            cli_client_list(&client, &question, options.details ? QUEUE_LONG_FIELDS : QUEUE_FIELDS,
-                            "no such jobs in the queue");
+        exit = cli_client_list(&client, &question,
+                               options.details ? QUEUE_LONG_FIELDS
+                               : options.start ? QUEUE_START_FIELDS
+                                               : QUEUE_FIELDS,
+                               "no such jobs in the queue");
     else
         dk_question_release(&question);
     dk_buf_release(&ids);

@@ -37,6 +37,7 @@ static const struct cli_column known[] = {
     { "start", "START", KIND(TIME), false, NULL },
     { "end", "END", KIND(TIME), false, NULL },
     { "planned", "PLANNED", KIND(TIME), false, NULL },
+    { "planned_nodes", "ON", KIND(TEXT), true, NULL },
     { "reason_time", "SINCE", KIND(TIME), false, NULL },
     { "registered", "REGISTERED", KIND(TIME), false, NULL },
     { "last_beat", "LAST BEAT", KIND(TIME), false, NULL },

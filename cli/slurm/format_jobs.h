@@ -13,8 +13,8 @@
 #define SLURM_JOB_COLUMN_MAP(X)                                                                     \
     X(id) X(array_job) X(array_task) X(array_spec) X(array_max) X(name) X(user) X(uid) X(group)     \
     X(gid) X(account) X(partition) X(state) X(state_short) X(reason) X(priority) X(nice) X(submit)  \
-    X(eligible) X(begin) X(start) X(end) X(limit) X(planned) X(nodes) X(cores) X(tasks)             \
-    X(cores_per_task) X(tasks_per_node) X(memory_per_node) X(memory_per_core) X(gpus)               \
+    X(eligible) X(begin) X(start) X(end) X(limit) X(planned) X(planned_nodes) X(nodes) X(cores)     \
+    X(tasks) X(cores_per_task) X(tasks_per_node) X(memory_per_node) X(memory_per_core) X(gpus)               \
     X(gpus_per_node) X(gpus_per_task) X(exclusive) X(requeue) X(constraint) X(dependency)           \
     X(nodes_wanted) X(nodes_excluded) X(node_list) X(batch_host) X(cores_per_node) X(exit_code)     \
     X(exit_signal) X(attempt) X(comment) X(work_dir) X(command) X(std_in) X(std_out) X(std_err)     \

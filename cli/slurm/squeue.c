@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { STARTS = 1000 }; /* --start: of so many at the head of the queue it is worked out */
+
 static bool parse_states(struct squeue *squeue)
 {
     const char *at = squeue->states;
@@ -204,6 +206,8 @@ static int make_question(struct squeue *squeue, struct dk_question *question)
     add_if(question, "name", squeue->names);
     if (squeue->is_array)
         dk_question_add(question, "tasks", "1");
+    if (squeue->is_start)
+        dk_question_add_number(question, "starts", STARTS);
     if (squeue->has_steps && squeue->steps != NULL && add_steps(squeue, question) >= 0)
         return 1;
     squeue->is_empty = squeue->is_empty || squeue->reservation != NULL ||

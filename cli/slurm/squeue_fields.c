@@ -401,8 +401,8 @@ const struct slurm_field squeue_job_fields[] = {
     TEXT('x', "excnodes", "EXC_NODES", nodes_excluded, ""),
     ALWAYS('X', "corespec", "CORE_SPEC", "N/A"),
     NUMBER('y', "nice", "NICE", nice, "0"),
-    OWN('Y', "schednodes", "SCHEDNODES", slurm_cell_constant, NULL, 0, "(null)",
-        SLURM_KEEP_CELL | SLURM_KEEP_HEADING),
+    { "schednodes", "SCHEDNODES", slurm_cell_text, NULL, NULL, JOB_BIT(planned_nodes), "(null)",
+      JOB_planned_nodes, 'Y', SLURM_KEEP_CELL | SLURM_KEEP_HEADING },
     ALWAYS('z', "sct", "S:C:T", "*:*:*"),
     TEXT('Z', "workdir", "WORK_DIR", work_dir, "(null)"),
     /* Those that have a name alone. */

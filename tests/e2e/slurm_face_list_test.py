@@ -4,7 +4,9 @@
 The calls and the patterns are those of the clients: monitors, workflow engines, MPI launchers, a portal.
 """
 
+import grp
 import json
+import os
 import re
 import time
 
@@ -59,6 +61,24 @@ class Lists(ClusterCase):
                          [f"{self.array}_3 3 {self.array}"])
         self.assertEqual(self.lines("squeue", "-h", "-j", f"{self.array}", "-o", "%i|%K"),
                          [f"{self.array}_[0-9%2]|0-9%2"])
+
+    def test_when_jobs_are_expected_to_start(self):
+        heading, *rows = self.lines("squeue", "--start", "-o", "%i|%S|%Y|%r")
+        shown = {row.split("|")[0]: row.split("|")[1:] for row in rows}
+        self.assertEqual(set(shown), {f"{self.array}_[0-9%2]", str(self.held)})
+        start, nodes, _ = shown[f"{self.array}_[0-9%2]"]
+        (end,) = self.lines("squeue", "-h", "-j", self.running, "-o", "%e")
+        self.assertEqual((start, nodes), (end, "n[1-3]"))  # the running job's limit
+        self.assertEqual(shown[str(self.held)][:2], ["N/A", "(null)"])
+        self.assertEqual(self.lines("squeue", "-h", "-j", f"{self.array}", "-o", "%Y"), ["(null)"])  # not asked for
+        (row,) = self.lines("docket", "queue", "--start", "--name", "array", "--no-header", "--fields", "planned,planned_nodes")
+        self.assertRegex(row, r"^20\d\d-\S+ +n\[1-3\]\s*$")
+
+    def test_groups_have_names(self):
+        name = grp.getgrgid(os.getgid()).gr_name
+        self.assertEqual(self.lines("squeue", "-h", "-j", self.held, "-o", "%g %G"), [f"{name} {os.getgid()}"])
+        self.assertEqual(self.lines("docket", "queue", str(self.held), "--no-header", "--fields", "group"), [name])
+        self.assertEqual(self.lines("docket", "acct", str(self.done), "--no-header", "--fields", "group"), [name])
 
     # --- monitors ---
 
