@@ -332,6 +332,10 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
     (void)code;
     if (exchange == NULL)
         return;
+    /* Who asked may be gone when a kept exchange is answered: then this is called while the one who
+     * answers is still in answer_with. He is let out first. */
+    DK_CHECK(pthread_mutex_lock(&exchange->lock) == 0);
+    DK_CHECK(pthread_mutex_unlock(&exchange->lock) == 0);
     if (exchange->response != NULL)
         MHD_destroy_response(exchange->response);
     dk_crowd_give_back(exchange->server->crowd, exchange->place, exchange->body_taken);

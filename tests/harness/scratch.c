@@ -63,17 +63,24 @@ int scratch_call(const char *socket, const char *method, const char *target, con
     return status;
 }
 
-size_t scratch_raw(const char *path, const void *bytes, size_t size, char *answer,
-                   size_t answer_size)
+int scratch_connect(const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    struct pollfd fd = { .fd = socket(AF_UNIX, SOCK_STREAM, 0), .events = POLLIN };
-    size_t got = 0;
-    ssize_t more;
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
     DK_CHECK(strlen(path) < sizeof(address.sun_path));
     memcpy(address.sun_path, path, strlen(path) + 1);
-    DK_CHECK(connect(fd.fd, (const struct sockaddr *)&address, sizeof(address)) == 0);
+    DK_CHECK(connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0);
+    return fd;
+}
+
+size_t scratch_raw(const char *path, const void *bytes, size_t size, char *answer,
+                   size_t answer_size)
+{
+    struct pollfd fd = { .fd = scratch_connect(path), .events = POLLIN };
+    size_t got = 0;
+    ssize_t more;
+
     (void)send(fd.fd, bytes, size, MSG_NOSIGNAL);
     while (got + 1 < answer_size && poll(&fd, 1, RAW_MS) > 0) {
         more = recv(fd.fd, answer + got, answer_size - 1 - got, 0);

@@ -19,6 +19,9 @@ void scratch_remove(const char *folder);
 int scratch_call(const char *socket, const char *method, const char *target, const char *type,
                  const char *text, char *body, size_t body_size);
 
+/* A connection; the caller closes it. */
+int scratch_connect(const char *socket);
+
 /* Bytes as they are, on a new connection; what comes back until it is closed or 2 s are over. */
 size_t scratch_raw(const char *socket, const void *bytes, size_t size, char *answer,
                    size_t answer_size);

@@ -46,7 +46,7 @@ sent() { same "$1" "$2" requests; : >requests; }
 # --- listings ---
 cat >jobs.tsv <<'END'
 id	array_job	array_task	array_spec	array_max	name	user	uid	partition	state	elapsed	limit	nodes	cores	node_list	reason	submit	start	exit_code	exit_signal	work_dir
-17					hello	anna	1000	main	RUNNING	61000000	3600000000	2	8	n[1-2]	None	1795615331000000	1795615332000000			/home/anna
+17					hello	anna	1000	main	RUNNING	61000000	3600000000	2	8	n[1-2]	None	1795615331000000	1795615332000000			/scratch/anna
 20	20		2-5,7	2	many	anna	1000	main	PENDING		86400000000	1	1		Resources	1795615331000000			
 21	20	1			many	bob	1001	main	FAILED	5000000	86400000000	1	1	n3	NonZeroExitCode	1795615331000000	1795615332000000	0	9
 END
@@ -117,7 +117,7 @@ check "resume" 0 "1 node resumed" "$docket" resume n1
 : >requests
 cp jobs.tsv history.tsv
 check "job" 0 "waits for        Resources" "$docket" job 20
-check "a line of job has its own value" 0 "folder           /home/anna" "$docket" job 17
+check "a line of job has its own value" 0 "folder           /scratch/anna" "$docket" job 17
 check "acct" 0 "signal 9" "$docket" acct --since 2026-11-25 --user anna
 asked "acct" "/v1/history user=anna since=1795564800000000"
 

@@ -180,6 +180,25 @@ static void a_call_that_takes_too_long_is_given_up_by_the_client(void **state)
     dk_buf_release(&reply.body);
 }
 
+/* The asker leaves, and the answer comes then: again and again, for the race between the two. */
+static void who_left_is_answered_without_harm(void **state)
+{
+    static const char request[] = "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n";
+    char body[256];
+
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        int fd = scratch_connect(path);
+
+        kept = NULL;
+        assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
+        assert_true(scratch_wait(10, is_kept, NULL));
+        (void)close(fd);
+        answer_text(kept, "to nobody");
+    }
+    assert_int_equal(scratch_call(path, "GET", "/x", NULL, NULL, body, sizeof(body)), 200);
+}
+
 static void a_failure_is_json_with_a_word_and_a_text(void **state)
 {
     char body[256];
@@ -295,6 +314,7 @@ int main(void)
         cmocka_unit_test(many_calls_go_over_one_connection),
         cmocka_unit_test(an_exchange_can_be_answered_later_by_another_thread),
         cmocka_unit_test(a_call_that_takes_too_long_is_given_up_by_the_client),
+        cmocka_unit_test(who_left_is_answered_without_harm),
         cmocka_unit_test(a_failure_is_json_with_a_word_and_a_text),
         cmocka_unit_test(a_body_beyond_the_limit_is_refused),
         cmocka_unit_test(what_is_not_http_harms_nobody),
