@@ -59,6 +59,7 @@ struct dk_agent {
     char jobs_path[DK_PLACE_PATH_MAX + 256];
     char boot[40], host[256];
     bool is_root, leaving, stopped; /* leaving: after SIGUSR1 */
+    bool is_blank;                  /* no ledger was there, and no answer since names all jobs */
     int64_t leave_us;
     int epoll, signals;
     struct dk_ledger *ledger;
@@ -120,7 +121,11 @@ void dk_duty_kill(struct dk_agent *agent, struct dk_duty *duty); /* SIGKILL to a
 void dk_duty_term(struct dk_agent *agent, struct dk_duty *duty); /* SIGTERM to all of it */
 void dk_duty_warn(struct dk_agent *agent, struct dk_duty *duty); /* --signal */
 
+/* Kills what is left of a job that no keeper answers for; false: nothing was. */
+bool dk_duty_kill_left(struct dk_agent *agent, const struct dk_duty *duty);
+
 /* recover.c: at start. */
 enum dk_status dk_agent_recover(struct dk_agent *agent, struct dk_err *err);
+void dk_agent_tidy(struct dk_agent *agent); /* ends cgroups that no duty has */
 
 #endif

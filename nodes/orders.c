@@ -39,7 +39,8 @@ static void signal_all(const struct dk_agent *agent, const struct dk_duty *duty,
     dk_duty_name(duty, name);
     if (signal == SIGKILL)
         (void)dk_confine_signal(&agent->confine, name, signal);
-    if (dk_duty_record(agent, duty, "task", &record) && record.stage != DK_TASK_ENDED)
+    if (dk_duty_record(agent, duty, "task", &record) && record.stage != DK_TASK_ENDED &&
+        dk_task_start_time(record.keeper) == record.keeper_start)
         (void)dk_procs_signal_below(record.keeper, signal);
 }
 
@@ -299,6 +300,9 @@ static void start_accepted(struct dk_agent *agent, struct dk_delivery *delivery)
         set_warning(duty, &delivery->items[i]);
         if (status != DK_OK)
             dk_duty_refuse(agent, duty, err.text);
+        else if (agent->is_blank && dk_duty_kill_left(agent, duty) && duty->is_first)
+            dk_duty_refuse(agent, duty,
+                           "it ran here already, and this node's record of it is gone");
         else if (duty->is_first || agent->prolog[0] != '\0')
             dk_duty_launch(agent, duty);
         else
@@ -322,4 +326,7 @@ void dk_agent_obey(struct dk_agent *agent, struct dk_delivery *delivery)
             if (!duty->named && duty->seq <= delivery->seq)
                 forget(agent, duty);
         }
+    if (agent->is_blank)
+        dk_agent_tidy(agent);
+    agent->is_blank = false;
 }

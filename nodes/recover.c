@@ -2,7 +2,9 @@
  *
  * The ledger says which there are; settle.c says, by their folders, what became of each. A job
  * without a record was accepted and not started: it waits for the cluster to name it again, with
- * its script. Folders and cgroups that no duty has are removed.
+ * its script. Folders and cgroups that no duty has are removed. Where the ledger itself is gone,
+ * what still runs of a job that the cluster names is killed, and the job is not run a second time
+ * (orders.c).
  */
 #define _GNU_SOURCE
 #include "nodes/duty.h"
@@ -134,6 +136,11 @@ static void leave_group(void *context, const char *name)
         (void)dk_confine_close(&agent->confine, name);
 }
 
+void dk_agent_tidy(struct dk_agent *agent)
+{
+    dk_confine_each(&agent->confine, leave_group, agent);
+}
+
 static void leave_folders(const struct dk_agent *agent)
 {
     static const char *const files[] = { "script", "task", "epilog" };
@@ -160,14 +167,17 @@ static void leave_folders(const struct dk_agent *agent)
 enum dk_status dk_agent_recover(struct dk_agent *agent, struct dk_err *err)
 {
     const struct dk_ledger_owner owner = { agent, take, give };
-    enum dk_status status = dk_ledger_open(&agent->ledger, agent->folder, &owner, err);
+    enum dk_status status;
 
+    agent->is_blank = faccessat(agent->folder, "ledger", F_OK, 0) != 0;
+    status = dk_ledger_open(&agent->ledger, agent->folder, &owner, err);
     if (status != DK_OK)
         return status;
     if (agent->duty_count > 0)
         dk_journal(DK_JOURNAL_INFO, "%u jobs are known from before", agent->duty_count);
     dk_duty_each(agent, find);
-    dk_confine_each(&agent->confine, leave_group, agent);
+    if (!agent->is_blank) /* else they are all that is known of jobs from before */
+        dk_agent_tidy(agent);
     leave_folders(agent);
     return DK_OK;
 }

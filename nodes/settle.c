@@ -185,6 +185,19 @@ static void settle_ended(struct dk_agent *agent, struct dk_duty *duty,
     }
 }
 
+bool dk_duty_kill_left(struct dk_agent *agent, const struct dk_duty *duty)
+{
+    char mark[128], name[64];
+    bool any;
+
+    dk_env_mark(agent->options->name, duty->job, duty->attempt, mark);
+    dk_duty_name(duty, name);
+    any = dk_confine_signal(&agent->confine, name, SIGKILL) > 0;
+    for (int tries = 0; tries < 100 && dk_procs_signal_marked(mark, SIGKILL) > 0; tries++)
+        any = true;
+    return any;
+}
+
 static void settle_lost(struct dk_agent *agent, struct dk_duty *duty,
                         const struct dk_task_record *record)
 {
@@ -192,15 +205,9 @@ static void settle_lost(struct dk_agent *agent, struct dk_duty *duty,
     struct dk_duty_end end = { .state = DK_END_STATE_NODE_FAIL,
                                .why = rebooted ? "the machine was started anew while it ran"
                                                : "the process that kept it was killed" };
-    char mark[128], name[64];
 
-    if (!rebooted) {
-        dk_env_mark(agent->options->name, duty->job, duty->attempt, mark);
-        dk_duty_name(duty, name);
-        (void)dk_confine_signal(&agent->confine, name, SIGKILL);
-        for (int tries = 0; tries < 100 && dk_procs_signal_marked(mark, SIGKILL) > 0; tries++) {
-        }
-    }
+    if (!rebooted)
+        (void)dk_duty_kill_left(agent, duty);
     if (duty->forgotten) {
         dk_duty_clean(agent, duty);
         return;

@@ -544,6 +544,32 @@ static void an_agent_killed_with_jobs_running_finds_them_again(void **state)
     assert_string_equal(text, "start\n");
 }
 
+static void an_agent_whose_folder_was_wiped_runs_nothing_twice(void **state)
+{
+    struct fake_report report;
+    char text[DK_PLACE_PATH_MAX + 32];
+    pid_t left;
+
+    (void)state;
+    fake_agent(&fake, NULL);
+    fake_run(&fake, 1, "#!/bin/sh\necho $$ >>one\nwhile :; do sleep 0.02; done\n", NULL);
+    fake_wait_text(&fake, "one", "\n");
+    fake_agent_kill(&fake, SIGKILL);
+    snprintf(text, sizeof(text), "rm -r '%s/nodes/n1'", fake.place.dir);
+    assert_int_equal(system(text), 0);
+    fake_agent(&fake, NULL);
+    report = fake_report(&fake, 1);
+    assert_int_equal(report.state, DK_END_STATE_NODE_FAIL);
+    assert_true(report.requeue);
+    assert_says(report.why, "ran here already");
+    fake_text(&fake, "one", text, sizeof(text));
+    left = (pid_t)strtol(text, NULL, 10);
+    assert_string_equal(strchr(text, '\n'), "\n"); /* started once */
+    assert_int_equal(kill(left, 0), -1);
+    fake_run(&fake, 2, "#!/bin/sh\n", NULL);
+    assert_int_equal(fake_report(&fake, 2).state, DK_END_STATE_COMPLETED);
+}
+
 /* Kills the agent at many moments of the start of jobs: each runs once, each is reported. */
 static void an_agent_killed_at_any_moment_runs_each_job_once(void **state)
 {
@@ -709,6 +735,7 @@ int main(void)
         T(an_order_seen_twice_starts_nothing_twice),
         T(an_order_of_an_older_epoch_is_refused),
         T(an_agent_killed_with_jobs_running_finds_them_again),
+        T(an_agent_whose_folder_was_wiped_runs_nothing_twice),
         T(an_agent_killed_at_any_moment_runs_each_job_once),
         T(ends_wait_for_a_controller_that_is_away),
         T(a_killed_keeper_is_a_node_failure_and_leaves_nothing),
