@@ -226,7 +226,7 @@ static void check_rest(struct dk_admission *admission, const struct dk_cluster_c
     dk_check_between(admission, "jobs_active_max", config->jobs_active_max, 0, INT32_MAX);
     dk_check_between(admission, "array_tasks_max", config->array_tasks_max, 0, DK_ARRAY_TASKS_MAX);
     dk_check_between(admission, "beat_us", config->beat_us, BEAT_US_MIN, DAY_US);
-    if (timeout > 0 && timeout < 2 * config->beat_us)
+    if (timeout > 0 && config->beat_us > timeout / 2)
         dk_refuse(admission, DK_REJECT_REASON_INVALID,
                   "beat_timeout_us is %lld and beat_us %lld: a node needs time for two beats, or 0 "
                   "for no timeout",
