@@ -1,5 +1,7 @@
-/* workers.c - those who write the long answers: a few threads of lower priority, first come first
- * served
+/* workers.c - those who write the long answers: a few threads of lower priority
+ *
+ * Users take turns, each user's questions in the order in which they came: who asks a thousand
+ * at a time waits for a thousand, and others wait for one of them.
  *
  * The server's own threads must stay free for agents and for new questions; a list of 50,000 jobs
  * takes tens of milliseconds. The niceness keeps askers behind the folder where cores are few. */
@@ -21,15 +23,63 @@ struct task {
     dk_work *work;
 };
 
+/* A user with questions that wait. */
+struct asker {
+    struct asker *next;
+    int32_t uid;
+    struct task *first, **last;
+};
+
 struct dk_workers {
     struct dk_projector *projector;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t added;
-    struct task *first, **last;
+    struct asker *first, **last; /* whose turn it is first */
     bool stop;
     uint32_t count;
     pthread_t *threads;
 };
+
+/* The first task of who is first, who then goes to the end. */
+static struct task *take(struct dk_workers *workers)
+{
+    struct asker *asker = workers->first;
+    struct task *task;
+
+    if (asker == NULL)
+        return NULL;
+    task = asker->first;
+    asker->first = task->next;
+    workers->first = asker->next;
+    if (workers->first == NULL)
+        workers->last = &workers->first;
+    if (asker->first == NULL) {
+        free(asker);
+    } else {
+        asker->next = NULL;
+        *workers->last = asker;
+        workers->last = &asker->next;
+    }
+    return task;
+}
+
+static void put(struct dk_workers *workers, int32_t uid, struct task *task)
+{
+    struct asker *asker = workers->first;
+
+    while (asker != NULL && asker->uid != uid)
+        asker = asker->next;
+    if (asker == NULL) {
+        asker = calloc(1, sizeof(*asker));
+        DK_CHECK(asker != NULL);
+        asker->uid = uid;
+        asker->last = &asker->first;
+        *workers->last = asker;
+        workers->last = &asker->next;
+    }
+    *asker->last = task;
+    asker->last = &task->next;
+}
 
 static void *serve(void *context)
 {
@@ -38,7 +88,7 @@ static void *serve(void *context)
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
     DK_CHECK(pthread_mutex_lock(&workers->lock) == 0);
     for (;;) {
-        struct task *task = workers->first;
+        struct task *task = take(workers);
 
         if (task == NULL && workers->stop)
             break;
@@ -46,9 +96,6 @@ static void *serve(void *context)
             DK_CHECK(pthread_cond_wait(&workers->added, &workers->lock) == 0);
             continue;
         }
-        workers->first = task->next;
-        if (workers->first == NULL)
-            workers->last = &workers->first;
         DK_CHECK(pthread_mutex_unlock(&workers->lock) == 0);
         task->work(workers->projector, task->exchange);
         free(task);
@@ -110,8 +157,7 @@ void dk_workers_add(struct dk_workers *workers, struct dk_http_exchange *exchang
         dk_http_fail(exchange, 503, "BUSY", "the projector is stopping; ask again");
         return;
     }
-    *workers->last = task;
-    workers->last = &task->next;
+    put(workers, dk_http_peer(exchange).uid, task);
     DK_CHECK(pthread_cond_signal(&workers->added) == 0);
     DK_CHECK(pthread_mutex_unlock(&workers->lock) == 0);
 }
