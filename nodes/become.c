@@ -173,11 +173,27 @@ static _Noreturn void become_hook(struct child *child)
     give_up(child, DK_TASK_FAULT_HOOK, "'%.150s': %s", child->parts->hook, strerror(errno));
 }
 
+/* What the node lacks, another one may have; the rest is wrong with the script wherever it runs. */
+static _Noreturn void cannot_execute(struct child *child, int error)
+{
+    const bool is_node =
+        error == EAGAIN || error == ENOMEM || error == EIO || error == ENFILE || error == EMFILE;
+
+    if (error == ENOEXEC)
+        give_up(child, DK_TASK_FAULT_USER, "the script has no line #! to say what runs it");
+    if (error == ENOENT)
+        give_up(child, DK_TASK_FAULT_USER, "what the script's line #! names is not there");
+    if (error == E2BIG)
+        give_up(child, DK_TASK_FAULT_USER,
+                "its environment and arguments are larger than the system takes");
+    give_up(child, is_node ? DK_TASK_FAULT_NODE : DK_TASK_FAULT_USER,
+            "the script can't be executed: %s", strerror(error));
+}
+
 void dk_task_become(const struct dk_task_order *order, const struct dk_task_parts *parts,
                     bool is_hook, struct dk_task_record *record, int record_fd)
 {
     struct child child = { order, parts, record };
-    int error;
 
     (void)setsid();
     clean_signals();
@@ -197,11 +213,5 @@ void dk_task_become(const struct dk_task_order *order, const struct dk_task_part
     record->task = getpid();
     dk_task_record_write(record_fd, record);
     (void)execve(parts->args[0], parts->args, parts->env);
-    error = errno;
-    if (error == ENOEXEC)
-        give_up(&child, DK_TASK_FAULT_USER, "the script has no line #! to say what runs it");
-    if (error == ENOENT)
-        give_up(&child, DK_TASK_FAULT_USER, "what the script's line #! names is not there");
-    give_up(&child, error == EACCES ? DK_TASK_FAULT_USER : DK_TASK_FAULT_NODE,
-            "the script can't be executed: %s", strerror(error));
+    cannot_execute(&child, errno);
 }

@@ -62,14 +62,19 @@ static void signal_batch(const struct dk_agent *agent, const struct dk_duty *dut
 
 /* A process that was forked a moment ago still ignores what its keeper ignores; and before the
  * fork there is none. */
-void dk_duty_term(struct dk_agent *agent, struct dk_duty *duty)
+static bool is_young(const struct dk_agent *agent, const struct dk_duty *duty)
 {
     struct dk_task_record record;
     int64_t age = 0;
 
     if (dk_duty_record(agent, duty, "task", &record) && record.stage == DK_TASK_RUNNING)
         age = wall_us() - record.started_us;
-    if (age >= 0 && age < YOUNG_US) {
+    return age >= 0 && age < YOUNG_US;
+}
+
+void dk_duty_term(struct dk_agent *agent, struct dk_duty *duty)
+{
+    if (is_young(agent, duty)) {
         duty->again_us = dk_agent_now_us() + YOUNG_US;
         return;
     }
@@ -91,7 +96,12 @@ void dk_duty_warn(struct dk_agent *agent, struct dk_duty *duty)
     const struct dk_job_launch *launch = &dk_duty_order(agent, duty)->spec.launch;
 
     duty->warn_us = 0;
-    if (launch->signal_batch && duty->state == DK_DUTY_RUNNING)
+    if (!launch->signal_batch || !duty->is_first)
+        return;
+    if (duty->state == DK_DUTY_STARTING ||
+        (duty->state == DK_DUTY_RUNNING && is_young(agent, duty)))
+        duty->warn_us = dk_agent_now_us() + YOUNG_US; /* again */
+    else if (duty->state == DK_DUTY_RUNNING)
         signal_batch(agent, duty, launch->signal);
 }
 
@@ -264,16 +274,18 @@ static void unname(struct dk_agent *agent, struct dk_duty *duty)
     duty->named = false;
 }
 
-/* When to send --signal: by how long it has run already, whatever the clocks do later. */
+/* When to send --signal: by how long it has run already, whatever the clocks do later. How long
+ * before the limit is the user's number, and may be any. */
 static void set_warning(struct dk_duty *duty, const struct dk_delivered *item)
 {
     const struct dk_job_spec *spec = &item->order.run_job.spec;
-    int64_t since = wall_us() - item->order.meta.time;
+    int64_t since = wall_us() - item->order.meta.time, before = spec->launch.signal_before_us;
 
     if (spec->launch.signal == 0 || spec->limit_us <= 0)
         return;
-    duty->warn_us = dk_agent_now_us() + spec->limit_us - spec->launch.signal_before_us -
-                    (since > 0 ? since : 0);
+    if (before < 0 || before > spec->limit_us)
+        before = before < 0 ? 0 : spec->limit_us;
+    duty->warn_us = dk_agent_now_us() + spec->limit_us - before - (since > 0 ? since : 0);
     if (duty->warn_us < 1)
         duty->warn_us = 1;
 }

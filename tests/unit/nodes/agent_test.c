@@ -217,6 +217,15 @@ static void no_blob(struct dk_run_job *run)
     run->spec.script = (struct dk_bytes){ digest, 32 };
 }
 
+static void too_much(struct dk_run_job *run)
+{
+    static char variable[262144] = "LONG=";
+    static uint8_t digest[32];
+
+    memset(variable + 5, 'x', sizeof(variable) - 6);
+    run->spec.launch.environment = fake_blob(&fake, variable, sizeof(variable), digest);
+}
+
 static void what_a_user_got_wrong_is_said(void **state)
 {
     static const struct {
@@ -228,6 +237,8 @@ static void what_a_user_got_wrong_is_said(void **state)
         { "#!/bin/sh\n", into_nowhere, "output file 'nowhere/2': No such file" },
         { "echo\n", NULL, "no line #!" },
         { "#!/nonexistent/shell\n", NULL, "line #! names is not there" },
+        { "#!/dev/null/shell\n", NULL, "can't be executed: Not a directory" },
+        { "#!/bin/sh\n", too_much, "larger than the system takes" },
     };
 
     (void)state;
@@ -409,12 +420,28 @@ static void warned(struct dk_run_job *run)
     run->spec.launch.signal_batch = true;
 }
 
+static void warned_before_it_began(struct dk_run_job *run)
+{
+    warned(run);
+    run->spec.launch.signal_before_us = INT64_MAX;
+}
+
+static void warned_after_the_end_of_time(struct dk_run_job *run)
+{
+    warned(run);
+    run->spec.launch.signal_before_us = INT64_MIN;
+}
+
 static void the_signal_before_the_limit_reaches_the_script(void **state)
 {
     (void)state;
     fake_agent(&fake, NULL);
     fake_run(&fake, 4, "#!/bin/sh\ntrap 'echo warned; exit 5' USR2\nsleep 600 & wait\n", warned);
     assert_int_equal(fake_report(&fake, 4).exit_code, 5);
+    fake_run(&fake, 5, "#!/bin/sh\nexec sleep 600\n", warned_before_it_began);
+    assert_int_equal(fake_report(&fake, 5).signal, SIGUSR2);
+    fake_run(&fake, 6, "#!/bin/sh\nsleep 0.1\n", warned_after_the_end_of_time);
+    assert_int_equal(fake_report(&fake, 6).state, DK_END_STATE_COMPLETED);
 }
 
 static void a_signal_is_delivered_once(void **state)

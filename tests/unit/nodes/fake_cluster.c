@@ -354,8 +354,8 @@ void fake_settings(struct fake_cluster *fake)
     fake_give(fake, &order);
 }
 
-static struct dk_bytes blob(struct fake_cluster *fake, const void *bytes, uint32_t size,
-                            uint8_t digest[32])
+struct dk_bytes fake_blob(struct fake_cluster *fake, const void *bytes, uint32_t size,
+                          uint8_t digest[32])
 {
     uint32_t index = 0;
 
@@ -396,9 +396,9 @@ void fake_run(struct fake_cluster *fake, int64_t job, const char *script,
     run->spec.has_launch = true;
     run->spec.launch.umask = 022;
     pthread_mutex_lock(&fake->lock);
-    run->spec.script = blob(fake, script, (uint32_t)strlen(script), digests[0]);
-    run->spec.launch.environment = blob(fake, environment, sizeof(environment), digests[1]);
-    run->spec.launch.arguments = blob(fake, arguments, sizeof(arguments), digests[2]);
+    run->spec.script = fake_blob(fake, script, (uint32_t)strlen(script), digests[0]);
+    run->spec.launch.environment = fake_blob(fake, environment, sizeof(environment), digests[1]);
+    run->spec.launch.arguments = fake_blob(fake, arguments, sizeof(arguments), digests[2]);
     pthread_mutex_unlock(&fake->lock);
     run->actor = (struct dk_actor){ (int32_t)getuid(), (int32_t)getgid(), dk_text_of("tester"),
                                     dk_text_of("here") };

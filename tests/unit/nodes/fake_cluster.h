@@ -72,6 +72,9 @@ void fake_withdraw(struct fake_cluster *fake, int64_t job);
 /* Job `job` runs `script` in fake->work: one task, one core. `change` may alter the order. */
 void fake_run(struct fake_cluster *fake, int64_t job, const char *script,
               void (*change)(struct dk_run_job *run));
+/* Bytes that the cluster has beside its log; their digest, kept in `room`. */
+struct dk_bytes fake_blob(struct fake_cluster *fake, const void *bytes, uint32_t size,
+                          uint8_t room[32]);
 void fake_settings(struct fake_cluster *fake);
 void fake_end_job(struct fake_cluster *fake, int64_t job, enum dk_end_state state);
 void fake_forget(struct fake_cluster *fake, int64_t job);
