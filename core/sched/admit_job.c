@@ -98,7 +98,8 @@ static int64_t array_size(const struct dk_array_spec *array)
     int64_t total = 0;
 
     for (uint32_t i = 0; i < array->ranges_count; i++)
-        total += (array->ranges[i].last - array->ranges[i].first) / array->ranges[i].step + 1;
+        total +=
+            ((int64_t)array->ranges[i].last - array->ranges[i].first) / array->ranges[i].step + 1;
     return total;
 }
 
