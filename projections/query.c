@@ -15,6 +15,7 @@
 
 enum { WAIT_MS_DEFAULT = 10000, WAIT_MS_MAX = 600000, STARTS_MAX = 10000 };
 #define ANSWER_MAX ((size_t)1 << 31)
+#define COLUMNS_MAX 256u
 
 struct route {
     const char *path;
@@ -188,6 +189,19 @@ static enum dk_status take_job(struct dk_ask *ask, const char *value)
     return DK_OK;
 }
 
+/* A column may be asked for twice, but not a thousand times: the answer is held in memory. */
+static enum dk_status check_columns(const char *fields, struct dk_err *err)
+{
+    uint32_t count = 1;
+
+    for (; *fields != '\0'; fields++)
+        count += *fields == ',';
+    return count <= COLUMNS_MAX
+               ? DK_OK
+               : dk_fail(err, DK_INVALID, "fields names %u columns, not at most %u", count,
+                         COLUMNS_MAX);
+}
+
 static bool take_common(struct dk_ask *ask, unsigned takes, const char *name, const char *value,
                         enum dk_status *status)
 {
@@ -198,6 +212,7 @@ static bool take_common(struct dk_ask *ask, unsigned takes, const char *name, co
         *status = take_number(name, value, INT64_MAX, &ignored, &ask->err);
     } else if ((takes & DK_ASK_LIST) != 0 && strcmp(name, "fields") == 0) {
         ask->fields = value;
+        *status = check_columns(value, &ask->err);
     } else if ((takes & DK_ASK_LIST) != 0 && strcmp(name, "format") == 0) {
         ask->tsv = strcmp(value, "tsv") == 0;
         if (!ask->tsv && strcmp(value, "json") != 0)

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EVENTS_DEFAULT = 1000, EVENTS_LOOKED_MAX = 200000 };
+enum { EVENTS_DEFAULT = 1000, EVENTS_LOOKED_MAX = 200000, EVENTS_BYTES_MAX = 64 << 20 };
 
 /* --- events --- */
 
@@ -37,6 +37,8 @@ static enum dk_status batch_events(struct dk_ask *ask, const struct dk_log_batch
 
         if ((int64_t)(batch->seq_first + i) <= ask->after)
             continue;
+        if (out->size > EVENTS_BYTES_MAX)
+            break; /* who asks goes on from *seq */
         dk_arena_reset(&arena);
         status = dk_event_decode(batch->records[i].data, batch->records[i].size, &arena, &event,
                                  &ask->err);
@@ -68,7 +70,8 @@ enum dk_status dk_answer_events(struct dk_ask *ask, struct dk_buf *out, int64_t 
                                 (uint64_t)ask->after + 1, &ask->err);
     if (status != DK_OK)
         return status;
-    while (status == DK_OK && left > 0 && looked < EVENTS_LOOKED_MAX && *seq < upto) {
+    while (status == DK_OK && left > 0 && looked < EVENTS_LOOKED_MAX && *seq < upto &&
+           out->size <= EVENTS_BYTES_MAX) {
         struct dk_log_batch batch;
 
         status = dk_log_reader_next(reader, &batch, &ask->err);

@@ -13,7 +13,7 @@ struct dk_crowd_place {
     struct dk_crowd_place *next;
     int32_t uid;
     uint32_t connections;
-    size_t body_bytes;
+    size_t body_bytes, answer_bytes;
 };
 
 struct dk_crowd {
@@ -128,5 +128,28 @@ void dk_crowd_give_back(struct dk_crowd *crowd, struct dk_crowd_place *place, si
         return;
     DK_CHECK(pthread_mutex_lock(&crowd->lock) == 0);
     place->body_bytes -= size;
+    DK_CHECK(pthread_mutex_unlock(&crowd->lock) == 0);
+}
+
+bool dk_crowd_send(struct dk_crowd *crowd, struct dk_crowd_place *place, size_t size)
+{
+    bool may;
+
+    if (place == NULL)
+        return true;
+    DK_CHECK(pthread_mutex_lock(&crowd->lock) == 0);
+    may = place->answer_bytes < DK_CROWD_ANSWERS_MAX;
+    if (may)
+        place->answer_bytes += size;
+    DK_CHECK(pthread_mutex_unlock(&crowd->lock) == 0);
+    return may;
+}
+
+void dk_crowd_sent(struct dk_crowd *crowd, struct dk_crowd_place *place, size_t size)
+{
+    if (place == NULL)
+        return;
+    DK_CHECK(pthread_mutex_lock(&crowd->lock) == 0);
+    place->answer_bytes -= size;
     DK_CHECK(pthread_mutex_unlock(&crowd->lock) == 0);
 }

@@ -1,9 +1,9 @@
 /* crowd.h - who is connected to a server, and how much of it each has
  *
  * A socket that all may open must not be closed to others by one: of the connections, and of the
- * memory for bodies that arrive, no user has more than a share. Root and the daemon's own user,
- * who speak for nodes and operate, are not counted, and a quarter of all connections is theirs
- * alone.
+ * memory for bodies that arrive and answers that are not read, no user has more than a share. Root
+ * and the daemon's own user, who speak for nodes and operate, are not counted, and a quarter of all
+ * connections is theirs alone.
  *
  * Thread-safe. A place is good until it is left.
  */
@@ -27,5 +27,11 @@ void dk_crowd_leave(struct dk_crowd *crowd, struct dk_crowd_place *place); /* NU
 /* `size` more bytes of a body; false: the user has too many on the way already. */
 bool dk_crowd_take(struct dk_crowd *crowd, struct dk_crowd_place *place, size_t size);
 void dk_crowd_give_back(struct dk_crowd *crowd, struct dk_crowd_place *place, size_t size);
+
+/* An answer that is to be sent, of any size; false: the user has not read those before it, which
+ * are DK_CROWD_ANSWERS_MAX bytes or more. */
+#define DK_CROWD_ANSWERS_MAX ((size_t)256 << 20)
+bool dk_crowd_send(struct dk_crowd *crowd, struct dk_crowd_place *place, size_t size);
+void dk_crowd_sent(struct dk_crowd *crowd, struct dk_crowd_place *place, size_t size);
 
 #endif

@@ -31,6 +31,7 @@
 
 #define BODY_MAX_DEFAULT ((uint64_t)16 << 20)
 #define ANSWER_MAX ((size_t)1 << 30)
+#define ANSWER_SMALL ((size_t)65536) /* not counted */
 
 enum {
     CONNECTIONS_DEFAULT = 1024,
@@ -56,7 +57,7 @@ struct dk_http_exchange {
     struct dk_buf body;
     struct dk_peer peer;
     struct dk_crowd_place *place;
-    size_t body_taken; /* bytes of the place's share */
+    size_t body_taken, answer_taken; /* bytes of the place's share */
     pthread_mutex_t lock;
     bool handled, suspended, answered, too_large, too_many;
     unsigned status;
@@ -91,10 +92,21 @@ static void answer_with(struct dk_http_exchange *exchange, unsigned status,
 void dk_http_answer(struct dk_http_exchange *exchange, int status, const char *type, int64_t seq,
                     struct dk_buf *body)
 {
-    struct dk_buf *kept = malloc(sizeof(*kept));
+    struct dk_buf *kept;
     struct MHD_Response *response;
     char number[32];
 
+    if (body->size > ANSWER_SMALL) {
+        if (!dk_crowd_send(exchange->server->crowd, exchange->place, body->size)) {
+            dk_buf_release(body);
+            dk_http_fail(exchange, 503, "BUSY",
+                         "%zu MiB of answers to user %d are not read yet; read them and ask again",
+                         DK_CROWD_ANSWERS_MAX >> 20, exchange->peer.uid);
+            return;
+        }
+        exchange->answer_taken = body->size;
+    }
+    kept = malloc(sizeof(*kept));
     DK_CHECK(kept != NULL);
     *kept = *body;
     body->data = NULL;
@@ -339,6 +351,7 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
     if (exchange->response != NULL)
         MHD_destroy_response(exchange->response);
     dk_crowd_give_back(exchange->server->crowd, exchange->place, exchange->body_taken);
+    dk_crowd_sent(exchange->server->crowd, exchange->place, exchange->answer_taken);
     dk_buf_release(&exchange->body);
     free(exchange->path);
     (void)pthread_mutex_destroy(&exchange->lock);

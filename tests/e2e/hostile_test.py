@@ -58,6 +58,7 @@ class Hostile(ClusterCase):
 
     def test_questions_that_make_no_sense_are_refused_by_name(self):
         for target, part in (("/v1/jobs?colour=red", b"colour"), ("/v1/jobs?fields=id,colour", b"colour"),
+                             ("/v1/nodes?fields=" + "name," * 300, b"301 columns"),
                              ("/v1/nothing", b"nothing"), ("/v1/jobs?at_seq=x", b"at_seq"),
                              ("/v1/jobs?state=FLYING", b"FLYING"), ("/v1/jobs?id=1_2_3", b"1_2_3"),
                              ("/v1/explain?job=-1", b"job"), ("/v1/blobs/zz", b"")):

@@ -69,11 +69,31 @@ static void bodies_on_their_way_are_bounded_by_user(void **state)
     dk_crowd_destroy(crowd);
 }
 
+static void answers_that_are_not_read_are_bounded_by_user(void **state)
+{
+    struct dk_crowd *crowd = dk_crowd_create(16, 100);
+    struct dk_crowd_place *one, *other;
+    const int32_t user = (int32_t)getuid() + 1000;
+
+    (void)state;
+    assert_true(dk_crowd_enter(crowd, user, &one));
+    assert_true(dk_crowd_enter(crowd, user + 1, &other));
+    assert_true(dk_crowd_send(crowd, one, 2 * DK_CROWD_ANSWERS_MAX)); /* one of any size */
+    assert_false(dk_crowd_send(crowd, one, 1));
+    assert_true(dk_crowd_send(crowd, other, 1));
+    dk_crowd_sent(crowd, one, 2 * DK_CROWD_ANSWERS_MAX);
+    assert_true(dk_crowd_send(crowd, one, 1));
+    dk_crowd_leave(crowd, one);
+    dk_crowd_leave(crowd, other);
+    dk_crowd_destroy(crowd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_user_has_a_quarter_and_strangers_three),
         cmocka_unit_test(root_and_our_own_user_always_get_in),
+        cmocka_unit_test(answers_that_are_not_read_are_bounded_by_user),
         cmocka_unit_test(bodies_on_their_way_are_bounded_by_user),
     };
 
