@@ -70,7 +70,7 @@ class Misbehaving(ClusterCase):
 
     def test_signal_before_the_limit_reaches_the_batch_script(self):
         c = self.cluster
-        job = c.submit("-t", "1", "--signal", "B:USR1@58", "-o", "early.out", "--wrap",
+        job = c.submit("-t", "1", "--signal", "B:USR1@50", "-o", "early.out", "--wrap",
                        "trap 'echo early; exit 5' USR1; while :; do sleep 0.1; done")
         c.wait_state(job, "FAILED", seconds=60)
         self.assertEqual((c.work / "early.out").read_text(), "early\n")

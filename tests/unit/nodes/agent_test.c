@@ -88,7 +88,7 @@ static void a_script_runs_with_its_environment_and_its_end_is_reported(void **st
     assert_says(text, "0022\n");
     assert_null(strstr(text, "9999")); /* an outer job's variable does not win */
     fake_forget(&fake, 17);
-    assert_true(scratch_wait(10, job_folder_gone, "17.1"));
+    assert_true(scratch_wait(60, job_folder_gone, "17.1"));
     assert_int_equal(fake.register_count, 1);
     assert_int_equal(fake.report_count, 1);
 }
@@ -324,7 +324,7 @@ static void prolog_and_epilog_run_around_a_job_and_a_failed_prolog_stops_it(void
     fake_run(&fake, 8, "#!/bin/sh\necho job >>hooks\n", NULL);
     fake_report(&fake, 8);
     fake_forget(&fake, 8);
-    assert_true(scratch_wait(10, job_folder_gone, "8.1"));
+    assert_true(scratch_wait(60, job_folder_gone, "8.1"));
     fake_text(&fake, "hooks", text, sizeof(text));
     assert_string_equal(text, "before 8\njob\nafter 8\n");
     write_hook("prolog", "#!/bin/sh\nexit 7\n", fake.prolog);
@@ -476,7 +476,7 @@ static void what_a_complete_answer_does_not_name_is_ended(void **state)
     fake_wait_text(&fake, "slurm-1.out", "ready");
     fake_withdraw(&fake, 1);
     fake_query(&fake, true);
-    assert_true(scratch_wait(10, job_folder_gone, "1.1"));
+    assert_true(scratch_wait(60, job_folder_gone, "1.1"));
     assert_false(fake_has_report(&fake, 1));
 }
 
