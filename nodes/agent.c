@@ -3,6 +3,7 @@
  * One occurrence is taken at a time, because each may remove a duty that another belongs to. */
 #define _GNU_SOURCE
 #include "nodes/duty.h"
+#include "nodes/task.h"
 
 #include "base/check.h"
 #include "base/crc32c.h"
@@ -218,30 +219,44 @@ static void follow_keeper(struct dk_agent *agent, struct dk_duty *duty, int pid_
     }
 }
 
+/* A keeper may have been made of which nobody told us. Who makes the record first has the job: with
+ * ours there, a keeper that is late leaves. */
 static void send_again(struct dk_agent *agent, struct dk_duty *duty)
 {
-    if (duty->state == DK_DUTY_STARTING)
-        dk_duty_settle(agent, duty);
+    char path[80], name[64];
+    int fd;
+
+    if (duty->launcher == agent->launcher_made || duty->pid_fd >= 0)
+        return;
+    if (duty->state == DK_DUTY_CLEANING) {
+        dk_duty_settle(agent, duty); /* which ends it */
+        return;
+    }
+    if (duty->state != DK_DUTY_STARTING)
+        return;
+    dk_duty_name(duty, name);
+    (void)snprintf(path, sizeof(path), "%s/task", name);
+    fd = openat(agent->jobs_folder, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        (void)close(fd);
+    else
+        (void)dk_duty_record_soon(agent, duty);
+    dk_duty_settle(agent, duty);
 }
 
-/* docketd-task has died: what it had not begun is settled as not begun. */
 static void mend_launcher(struct dk_agent *agent)
 {
     struct dk_err err = { 0 };
 
     dk_journal(DK_JOURNAL_WARNING, "'%s' has ended; it is started anew", agent->options->program);
-    dk_launcher_stop(agent->launcher);
-    agent->launcher = NULL;
-    agent->launcher_fd = -1;
-    if (dk_launcher_start(&agent->launcher, agent->options->program, &err) != DK_OK) {
+    if (dk_launcher_again(agent->launcher, &err) != DK_OK) {
         dk_journal(DK_JOURNAL_ERROR, "%s", err.text);
         agent->stopped = true; /* a supervisor starts us anew */
-        return;
     }
-    dk_duty_each(agent, send_again);
 }
 
-static void take_news(struct dk_agent *agent)
+/* False: there were none. */
+static bool read_news(struct dk_agent *agent)
 {
     struct dk_task_news news;
     bool any = false;
@@ -263,8 +278,28 @@ static void take_news(struct dk_agent *agent)
             follow_keeper(agent, duty, pid_fd);
         }
     }
-    if (!any)
+    return any;
+}
+
+static void take_news(struct dk_agent *agent)
+{
+    if (!read_news(agent))
         mend_launcher(agent);
+}
+
+/* There is another docketd-task: what the one before had not begun is settled as not begun. */
+static void follow_launcher(struct dk_agent *agent)
+{
+    const bool is_first = agent->launcher_made == 0;
+
+    if (agent->launcher_made == dk_launcher_made(agent->launcher))
+        return;
+    agent->launcher_made = dk_launcher_made(agent->launcher);
+    watch(agent, dk_launcher_fd(agent->launcher), &agent->launcher);
+    if (is_first)
+        return;
+    (void)read_news(agent);
+    dk_duty_each(agent, send_again);
 }
 
 static void take_answers(struct dk_agent *agent)
@@ -389,15 +424,11 @@ static void serve(struct dk_agent *agent)
     watch(agent, agent->signals, &agent->signals);
     watch(agent, dk_inbox_fd(agent->inbox), &agent->inbox);
     watch(agent, dk_outbox_fd(agent->outbox), &agent->outbox);
-    agent->launcher_fd = -1;
     while (!agent->stopped && !may_leave(agent)) {
         struct epoll_event event;
         int count;
 
-        if (agent->launcher_fd != dk_launcher_fd(agent->launcher)) {
-            agent->launcher_fd = dk_launcher_fd(agent->launcher);
-            watch(agent, agent->launcher_fd, &agent->launcher);
-        }
+        follow_launcher(agent);
         count = epoll_wait(agent->epoll, &event, 1, time_left(agent));
         if (count > 0)
             act_on(agent, event.data.ptr);

@@ -8,9 +8,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ORDER_MAX ((size_t)64 << 20)
+
+enum {
+    RECORD_TRIES = 500
+}; /* of a millisecond: two system calls of a process that was just made */
 
 static struct dk_duty **bucket(const struct dk_agent *agent, int64_t job)
 {
@@ -118,6 +123,18 @@ bool dk_duty_record(const struct dk_agent *agent, const struct dk_duty *duty, co
             record->attempt == duty->attempt;
     (void)close(folder);
     return found;
+}
+
+bool dk_duty_record_soon(const struct dk_agent *agent, const struct dk_duty *duty)
+{
+    struct dk_task_record record;
+
+    for (int tries = 0; tries < RECORD_TRIES; tries++) {
+        if (dk_duty_record(agent, duty, "task", &record))
+            return true;
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    }
+    return false;
 }
 
 void dk_duty_note(struct dk_agent *agent, const struct dk_duty *duty, enum dk_ledger_kind kind,

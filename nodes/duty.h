@@ -44,6 +44,7 @@ struct dk_duty {
     int64_t again_us;            /* likewise: SIGTERM was too early, try again */
     int pid_fd;                  /* of the keeper; -1: none */
     bool epilog_runs;
+    uint32_t launcher;                                  /* which docketd-task was told of it */
     struct dk_buf order;                                /* as it came */
     struct dk_buf report;                               /* ReportEnd, from REPORTED on */
     struct dk_blob_copy script, environment, arguments; /* until launched */
@@ -64,7 +65,7 @@ struct dk_agent {
     int epoll, signals;
     struct dk_ledger *ledger;
     struct dk_launcher *launcher;
-    int launcher_fd; /* as added to epoll */
+    uint32_t launcher_made; /* the docketd-task that is looked at, see launcher.h */
     struct dk_inbox *inbox;
     struct dk_outbox *outbox;
     struct dk_users *users;
@@ -91,6 +92,8 @@ void dk_duty_name(const struct dk_duty *duty, char out[64]); /* "17.1": of its f
 /* The record `name` in its folder; false: there is none of it. */
 bool dk_duty_record(const struct dk_agent *agent, const struct dk_duty *duty, const char *name,
                     struct dk_task_record *record);
+/* The same for `task` of a keeper that has made the file and may be about to write into it. */
+bool dk_duty_record_soon(const struct dk_agent *agent, const struct dk_duty *duty);
 void dk_duty_note(struct dk_agent *agent, const struct dk_duty *duty, enum dk_ledger_kind kind,
                   int64_t number, struct dk_bytes bytes);
 

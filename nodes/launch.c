@@ -163,6 +163,7 @@ static enum dk_status send(struct packing *packing, struct dk_err *err)
     packing->head.size = (uint32_t)packing->out.size;
     memcpy(packing->out.data, &packing->head, sizeof(packing->head));
     status = dk_launcher_send(packing->agent->launcher, &packing->out, err);
+    packing->duty->launcher = dk_launcher_made(packing->agent->launcher);
     dk_buf_release(&packing->out);
     return status;
 }

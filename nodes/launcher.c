@@ -26,6 +26,7 @@ struct item {
 struct dk_launcher {
     char *program;
     pid_t pid;
+    uint32_t made;
     int orders, news;
     struct item *waiting; /* taken out while sending */
     size_t first, count, capacity;
@@ -89,6 +90,8 @@ static enum dk_status begin(struct dk_launcher *launcher, struct dk_err *err)
     (void)close(news[1]);
     if (status != DK_OK)
         hang_up(launcher);
+    else
+        launcher->made++;
     return status;
 }
 
@@ -182,6 +185,18 @@ bool dk_launcher_next(struct dk_launcher *launcher, struct dk_task_news *news, i
     return true;
 }
 
+uint32_t dk_launcher_made(const struct dk_launcher *launcher)
+{
+    return launcher->made;
+}
+
+enum dk_status dk_launcher_again(struct dk_launcher *launcher, struct dk_err *err)
+{
+    set_aside(launcher);
+    hang_up(launcher);
+    return begin(launcher, err);
+}
+
 static bool send_all(struct dk_launcher *launcher, const uint8_t *bytes, size_t size)
 {
     while (size > 0) {
@@ -209,9 +224,7 @@ enum dk_status dk_launcher_send(struct dk_launcher *launcher, const struct dk_bu
 
         if (launcher->orders >= 0 && send_all(launcher, order->data, order->size))
             return DK_OK;
-        set_aside(launcher);
-        hang_up(launcher);
-        status = begin(launcher, err);
+        status = dk_launcher_again(launcher, err);
         if (status != DK_OK)
             return status;
     }

@@ -19,6 +19,13 @@ enum dk_status dk_launcher_send(struct dk_launcher *launcher, const struct dk_bu
                                 struct dk_err *err);
 
 /* To be polled for reading; it changes when docketd-task was started again. */
+/* How many docketd-tasks there have been: sending makes another when one has died, and what the
+ * earlier one had not begun is for the caller to look after. Then dk_launcher_fd is another, too.
+ */
+uint32_t dk_launcher_made(const struct dk_launcher *launcher);
+/* Another docketd-task; news of the one before are kept. */
+enum dk_status dk_launcher_again(struct dk_launcher *launcher, struct dk_err *err);
+
 int dk_launcher_fd(const struct dk_launcher *launcher);
 
 /* The next news; false: none now. *pid_fd belongs to the caller, -1: none. */

@@ -116,6 +116,7 @@ static void find(struct dk_agent *agent, struct dk_duty *duty)
     }
     if (duty->state == DK_DUTY_DONE || faccessat(agent->jobs_folder, path, F_OK, 0) != 0)
         return;
+    (void)dk_duty_record_soon(agent, duty);
     duty->state = DK_DUTY_RUNNING;
     dk_duty_settle(agent, duty);
 }

@@ -631,6 +631,54 @@ static void an_agent_killed_at_any_moment_runs_each_job_once(void **state)
     assert_int_equal(lines, JOBS);
 }
 
+static pid_t launcher_of(pid_t agent)
+{
+    char path[64], text[256] = "";
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", agent, agent);
+    file = fopen(path, "re");
+    assert_non_null(file);
+    if (fgets(text, sizeof(text), file) == NULL)
+        text[0] = '\0';
+    fclose(file);
+    return (pid_t)strtol(text, NULL, 10);
+}
+
+/* What was not begun is said to have failed, and is not begun after that. */
+static void a_launcher_killed_at_any_moment_runs_no_job_that_was_reported(void **state)
+{
+    enum { JOBS = 24 };
+    bool failed[JOBS + 1] = { false };
+    char text[4096], line[32];
+
+    (void)state;
+    fake_agent(&fake, NULL);
+    fake_run(&fake, JOBS + 1, "#!/bin/sh\n", NULL);
+    fake_report(&fake, JOBS + 1);
+    for (int64_t job = 1; job <= JOBS; job++) {
+        pid_t launcher = launcher_of(fake.agent);
+
+        fake_run(&fake, job, "#!/bin/sh\necho $SLURM_JOB_ID. >>all\n", NULL);
+        nanosleep(&(struct timespec){ 0, job * 300000 }, NULL);
+        if (launcher > 0)
+            kill(launcher, SIGKILL);
+        failed[job] = fake_report(&fake, job).state == DK_END_STATE_NODE_FAIL;
+    }
+    pause_ms(300);
+    fake_text(&fake, "all", text, sizeof(text));
+    for (int64_t job = 1; job <= JOBS; job++) {
+        const char *found;
+
+        snprintf(line, sizeof(line), "%lld.\n", (long long)job);
+        found = strncmp(text, line, strlen(line)) == 0 ? text : NULL;
+        snprintf(line, sizeof(line), "\n%lld.\n", (long long)job);
+        if (found == NULL)
+            found = strstr(text, line);
+        assert_int_equal(found == NULL, failed[job]);
+    }
+}
+
 static void ends_wait_for_a_controller_that_is_away(void **state)
 {
     (void)state;
@@ -764,6 +812,7 @@ int main(void)
         T(an_agent_killed_with_jobs_running_finds_them_again),
         T(an_agent_whose_folder_was_wiped_runs_nothing_twice),
         T(an_agent_killed_at_any_moment_runs_each_job_once),
+        T(a_launcher_killed_at_any_moment_runs_no_job_that_was_reported),
         T(ends_wait_for_a_controller_that_is_away),
         T(a_killed_keeper_is_a_node_failure_and_leaves_nothing),
         T(told_to_end_all_jobs_the_agent_reports_them_and_leaves),
