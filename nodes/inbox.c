@@ -48,10 +48,12 @@ struct dk_inbox {
 
 enum dk_status dk_delivery_parse(struct dk_delivery *delivery, struct dk_err *err)
 {
-    const uint8_t *at = delivery->body.data, *end = at + delivery->body.size;
+    const uint8_t *at = delivery->body.data, *end = at;
     uint32_t capacity = 0;
 
     delivery->count = 0;
+    if (delivery->body.size > 0) /* else there may be no body at all */
+        end += delivery->body.size;
     while (at < end) {
         struct dk_delivered *item;
         uint32_t size = 0;

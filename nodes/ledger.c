@@ -66,7 +66,8 @@ static size_t entry_at(const uint8_t *bytes, size_t size, struct dk_ledger_entry
     entry->number = head.number;
     entry->bytes.data = bytes + sizeof(head);
     entry->bytes.size = head.size - (uint32_t)sizeof(head);
-    return (head.size + (size_t)7) & ~(size_t)7;
+    /* A file that was cut may lack what fills the last entry up to 8. */
+    return head.size + (size_t)7 < size ? (head.size + (size_t)7) & ~(size_t)7 : size;
 }
 
 static void put_entry(struct dk_buf *out, const struct dk_ledger_entry *entry)

@@ -169,6 +169,21 @@ static void a_torn_end_is_cut_off(void **state)
     assert_int_equal(live[0], 1);
 }
 
+static void a_file_cut_where_an_entry_ends_is_read_no_further(void **state)
+{
+    char path[SCRATCH_MAX + 16];
+
+    (void)state;
+    assert_good(dk_ledger_add(
+        ledger,
+        &(struct dk_ledger_entry){ DK_LEDGER_EPOCH, 1, 1, 1, { (const uint8_t *)"abc", 3 } },
+        &good_err));
+    snprintf(path, sizeof(path), "%s/ledger", folder);
+    assert_int_equal(truncate(path, 8 + 32 + 3), 0); /* without what fills it up to 8 */
+    open_again();
+    assert_int_equal(taken, 1);
+}
+
 static void a_file_that_is_no_ledger_is_not_written_over(void **state)
 {
     const struct dk_ledger_owner owner = { NULL, take, give };
@@ -257,6 +272,18 @@ static void an_answer_with_broken_orders_is_refused(void **state)
     }
 }
 
+static void an_answer_without_a_body_has_no_orders(void **state)
+{
+    struct dk_delivery *delivery = calloc(1, sizeof(*delivery));
+
+    (void)state;
+    dk_arena_init(&delivery->arena, &dk_heap);
+    dk_buf_init(&delivery->body, &dk_heap, 100);
+    assert_good(dk_delivery_parse(delivery, &good_err));
+    assert_int_equal(delivery->count, 0);
+    dk_delivery_destroy(delivery);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -265,11 +292,13 @@ int main(void)
         T(a_long_life_keeps_the_file_small),
         T(many_live_jobs_make_it_larger),
         T(a_torn_end_is_cut_off),
+        T(a_file_cut_where_an_entry_ends_is_read_no_further),
         T(a_file_that_is_no_ledger_is_not_written_over),
         T(a_record_is_whole_or_none),
         T(this_process_has_a_start_and_a_boot),
         T(results_are_counted_by_their_key_alone),
         T(an_answer_with_broken_orders_is_refused),
+        T(an_answer_without_a_body_has_no_orders),
     };
 #undef T
 
