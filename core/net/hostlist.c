@@ -111,10 +111,10 @@ static enum dk_status expand_from(struct expansion *x, const char *text, size_t 
     const char *open = memchr(text, '[', size), *close, *at;
     enum dk_status status;
 
+    if (memchr(text, ']', open == NULL ? size : (size_t)(open - text)) != NULL)
+        return dk_fail(x->err, DK_INVALID, "']' without '[' in '%s'", x->whole);
     if (open == NULL) {
-        status = memchr(text, ']', size) != NULL
-                     ? dk_fail(x->err, DK_INVALID, "']' without '[' in '%s'", x->whole)
-                     : add_text(x, text, size, &used);
+        status = add_text(x, text, size, &used);
         if (status != DK_OK)
             return status;
         if (x->list->count >= DK_HOSTLIST_MAX)

@@ -69,6 +69,8 @@ static void what_is_no_list_is_said_with_its_place(void **state)
     assert_string_equal(expanded("n[]"), "'' in 'n[]' is not a range like 1-3 or 07");
     assert_string_equal(expanded("n[1-3"), "'[' without ']' in 'n[1-3'");
     assert_string_equal(expanded("n1]"), "']' without '[' in 'n1]'");
+    assert_string_equal(expanded("n]c[1-2]"), "']' without '[' in 'n]c[1-2]'");
+    assert_string_equal(expanded("n[1-2]c]"), "']' without '[' in 'n[1-2]c]'");
     assert_string_equal(expanded("n[1-999999]"), "'n[1-999999]' has more than 131072 names");
     assert_string_equal(expanded("a[1-400]b[1-400]"),
                         "'a[1-400]b[1-400]' has more than 131072 names");
