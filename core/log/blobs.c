@@ -356,7 +356,7 @@ enum dk_status dk_blobs_get(struct dk_blobs *blobs, const uint8_t digest[DK_BLOB
         return status;
     if (head.erased != 0)
         return dk_fail(err, DK_END, "the blob was erased");
-    bytes = dk_buf_room(out, entry->size);
+    bytes = entry->size > 0 ? dk_buf_room(out, entry->size) : NULL;
     if (bytes == NULL && entry->size > 0)
         return dk_fail(err, DK_TOO_LARGE, "the blob has %u bytes, more than there is room for",
                        entry->size);

@@ -35,7 +35,7 @@ static struct dk_blobs *open_store(bool is_writer)
 
 static void put(struct dk_blobs *blobs, unsigned number, size_t size, uint8_t digest[32])
 {
-    uint8_t *bytes = malloc(size);
+    uint8_t *bytes = malloc(size + 1);
 
     assert_non_null(bytes);
     for (size_t i = 0; i < size; i++)
@@ -212,6 +212,17 @@ static void an_erased_last_blob_does_not_hide_the_next(void **state)
     dk_blobs_close(blobs);
 }
 
+static void an_empty_blob_comes_back_empty(void **state)
+{
+    struct dk_blobs *blobs = open_store(true);
+    uint8_t digest[32];
+
+    (void)state;
+    put(blobs, 1, 0, digest);
+    expect(blobs, 1, 0, digest);
+    dk_blobs_close(blobs);
+}
+
 static void a_blob_that_is_too_large_is_refused(void **state)
 {
     struct dk_blobs *blobs = open_store(true);
@@ -239,6 +250,7 @@ int main(void)
                                         make, take_away),
         cmocka_unit_test_setup_teardown(an_erased_last_blob_does_not_hide_the_next, make,
                                         take_away),
+        cmocka_unit_test_setup_teardown(an_empty_blob_comes_back_empty, make, take_away),
         cmocka_unit_test_setup_teardown(a_blob_that_is_too_large_is_refused, make, take_away),
     };
 
