@@ -218,6 +218,7 @@ static struct dk_live_array *array_new(struct dk_live *live, const struct dk_arr
 static void array_take(struct dk_live *live, struct dk_live_array *array, int32_t index)
 {
     struct dk_index_range *range;
+    int64_t step; /* an index and a step need not fit an int32 together */
     uint32_t i = 0;
 
     while (i < array->count && array->ranges[i].last < index)
@@ -226,12 +227,13 @@ static void array_take(struct dk_live *live, struct dk_live_array *array, int32_
         return;
     live->tasks_waiting--;
     range = &array->ranges[i];
-    if (range->first == index && range->last < range->first + range->step) {
+    step = range->step;
+    if (range->first == index && range->last < range->first + step) {
         memmove(range, range + 1, (array->count - i - 1) * sizeof(*range));
         array->count--;
     } else if (range->first == index) {
         range->first += range->step;
-    } else if (range->last < index + range->step) {
+    } else if (range->last < index + step) {
         range->last = index - range->step;
     } else {
         if (array->count == array->capacity) {

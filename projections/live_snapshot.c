@@ -9,6 +9,7 @@
 #include "projections/live_inside.h"
 
 #include "base/check.h"
+#include "event/codec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ struct head {
     uint32_t job_count;
     int64_t settings_seq, settings_time;
     int32_t settings_epoch;
-    bool has_config;
+    uint32_t has_config; /* a bool may be read only when it is one */
 };
 
 /* --- writing --- */
@@ -204,6 +205,8 @@ static struct dk_text get_text(struct input *input)
 {
     struct dk_bytes bytes = get_bytes(input);
 
+    if (!dk_utf8_valid(bytes.data, bytes.size)) /* an order with it could not be written */
+        input->bad = true;
     return dk_texts_keep(&input->live->texts,
                          (struct dk_text){ (const char *)bytes.data, bytes.size });
 }
@@ -233,6 +236,77 @@ static bool get_event(struct input *input, enum dk_event_type type, struct dk_ev
         input->bad = true;
     return !input->bad;
 }
+
+/* --- what can't be, however well it is written: nobody behind here asks again --- */
+
+enum { NAME_MAX_SIZE = 64, HOST_MAX_SIZE = 255, SPANS_MAX = 65536, GPU_SPANS_MAX = 4096 };
+
+#define AMOUNT_MAX (INT64_C(1) << 40)
+#define TIME_MAX (INT64_MAX / 2) /* as the core admits them */
+#define MEMORY_MAX UINT32_MAX
+#define CORES_MAX (INT32_MAX / 2)
+
+static bool is_within(int64_t value, int64_t most)
+{
+    return value >= -most && value <= most;
+}
+
+static bool entry_is_good(const struct dk_order_entry *entry)
+{
+    return entry->kind == DK_ORDERED_RUN ||
+           (entry->kind == DK_ORDERED_END && entry->word < DK_END_STATE_COUNT) ||
+           (entry->kind == DK_ORDERED_SIGNAL && entry->word < DK_SIGNAL_TARGET_COUNT);
+}
+
+static bool node_is_good(const struct dk_live_node *node)
+{
+    uint8_t lost; /* not read as a bool before it is known to be one */
+
+    memcpy(&lost, (const uint8_t *)node + offsetof(struct dk_live_node, lost), 1);
+    return lost <= 1 && (uint32_t)node->condition < DK_NODE_CONDITION_COUNT &&
+           is_within(node->memory, AMOUNT_MAX) && is_within(node->cores_used, AMOUNT_MAX) &&
+           is_within(node->gpus_used, AMOUNT_MAX) && is_within(node->memory_used, AMOUNT_MAX) &&
+           is_within(node->jobs, AMOUNT_MAX);
+}
+
+static bool spans_are_good(const struct dk_span *spans, uint32_t count)
+{
+    int64_t end = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (spans[i].gap < 0 || spans[i].gap > INT32_MAX || spans[i].count < 1 ||
+            spans[i].count > INT32_MAX)
+            return false;
+        end += spans[i].gap + spans[i].count;
+        if (end > CORES_MAX)
+            return false;
+    }
+    return true;
+}
+
+static bool tasks_are_good(const struct dk_index_range *ranges, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (ranges[i].first < 0 || ranges[i].last < ranges[i].first || ranges[i].step < 1 ||
+            (i > 0 && ranges[i].first <= ranges[i - 1].last))
+            return false;
+    return true;
+}
+
+/* The jobs come in order of id. */
+static bool job_is_good(const struct dk_live *live, const struct dk_live_job *job)
+{
+    uint32_t last = live->order_count > 0 ? live->order[live->order_count - 1] : DK_SLOT_NONE;
+
+    return job->id > 0 && (last == DK_SLOT_NONE || dk_live_job_at(live, last)->id < job->id) &&
+           job->state < DK_ROW_COMPLETED && (job->state == DK_ROW_PENDING) == (job->run == NULL) &&
+           (job->run == NULL || job->array == NULL) && job->ending < DK_END_STATE_COUNT &&
+           job->key_size <= sizeof(job->key) && is_within(job->submit, TIME_MAX) &&
+           is_within(job->eligible, TIME_MAX) && is_within(job->start, TIME_MAX) &&
+           is_within(job->end_requested, TIME_MAX) && is_within(job->limit_us, TIME_MAX);
+}
+
+/* --- piece by piece --- */
 
 static void get_change(struct input *input)
 {
@@ -264,6 +338,8 @@ static void get_orders(struct input *input, struct dk_live_node *node)
     DK_CHECK(node->orders != NULL);
     (void)get(input, node->orders, count * sizeof(*node->orders));
     node->order_count = node->order_capacity = count;
+    for (uint32_t i = 0; i < count; i++)
+        input->bad = input->bad || !entry_is_good(&node->orders[i]);
     input->live->orders_outstanding += count;
 }
 
@@ -273,6 +349,10 @@ static void get_node(struct input *input)
 
     if (!get(input, &node, sizeof(node)))
         return;
+    if (!node_is_good(&node)) {
+        input->bad = true;
+        return;
+    }
     node.name = get_text(input);
     node.host = get_text(input);
     node.topology = get_text(input);
@@ -282,6 +362,8 @@ static void get_node(struct input *input)
     node.features = get_text(input);
     node.reason = get_text(input);
     node.reason_user = get_text(input);
+    if (node.name.size > NAME_MAX_SIZE)
+        input->bad = true;
     get_orders(input, &node);
     kept = dk_live_node_add(input->live, node.name);
     *kept = node;
@@ -301,7 +383,8 @@ static void get_ranges(struct input *input, struct dk_range_of_node **ranges, ui
     (void)get(input, *ranges, wanted * sizeof(**ranges));
     *count = *capacity = wanted;
     for (uint32_t i = 0; i < wanted; i++)
-        input->bad = input->bad || (*ranges)[i].node >= input->live->node_count;
+        input->bad = input->bad || (*ranges)[i].node >= input->live->node_count ||
+                     (i > 0 && (*ranges)[i].first < (*ranges)[i - 1].first);
 }
 
 static void get_run(struct input *input, struct dk_live_job *job)
@@ -313,10 +396,15 @@ static void get_run(struct input *input, struct dk_live_job *job)
     placed.gpus = get_array(input, sizeof(struct dk_span), &placed.gpus_count);
     core_firsts = get_array(input, sizeof(uint32_t), &core_count);
     gpu_firsts = get_array(input, sizeof(uint32_t), &gpu_count);
+    if (placed.cores_count > SPANS_MAX || placed.gpus_count > GPU_SPANS_MAX ||
+        !spans_are_good(placed.cores, placed.cores_count) ||
+        !spans_are_good(placed.gpus, placed.gpus_count))
+        input->bad = true;
     if (input->bad)
         return;
     job->run = dk_live_run_make(input->live, &placed);
-    if (core_count != job->run->node_count || gpu_count != job->run->node_count) {
+    if (job->run->node_count == 0 || core_count != job->run->node_count ||
+        gpu_count != job->run->node_count) {
         input->bad = true;
         return;
     }
@@ -346,40 +434,53 @@ static void get_task_array(struct input *input, struct dk_live_job *job)
     array->task_max = kept.task_max;
     array->task_count = kept.task_count;
     array->task_step = kept.task_step;
-    for (uint32_t i = 0; i < count; i++) {
-        if (ranges[i].step < 1 || ranges[i].last < ranges[i].first)
-            input->bad = true;
-        else
-            input->live->tasks_waiting +=
-                (uint32_t)((ranges[i].last - ranges[i].first) / ranges[i].step) + 1;
+    if (!tasks_are_good(ranges, count))
+        input->bad = true;
+    for (uint32_t i = 0; i < count && !input->bad; i++)
+        input->live->tasks_waiting +=
+            (uint32_t)((ranges[i].last - ranges[i].first) / ranges[i].step) + 1;
+}
+
+/* Its specification, and that nothing made of it is too large. */
+static void get_spec(struct input *input, struct dk_live_job *job)
+{
+    struct dk_live *live = input->live;
+    struct dk_bytes bytes = get_bytes(input);
+    const struct dk_job_spec *spec;
+
+    job->spec = dk_live_spec_hold(live, bytes.data, bytes.size);
+    if (!dk_live_spec_is_good(job->spec, &live->scratch)) {
+        input->bad = true;
+        return;
     }
+    spec = job->run != NULL ? dk_live_spec_of(job, &live->scratch) : NULL;
+    if (spec != NULL && (!is_within(spec->memory_mib_per_node, MEMORY_MAX) ||
+                         !is_within(spec->memory_mib_per_cpu, MEMORY_MAX)))
+        input->bad = true;
 }
 
 static void get_job(struct input *input)
 {
     struct dk_live *live = input->live;
     struct dk_live_job kept, *job;
-    struct dk_text partition;
-    struct dk_bytes spec;
+    struct dk_text partition, user, host;
 
     dk_arena_reset(&live->scratch);
     if (!get(input, &kept, sizeof(kept)))
         return;
     partition = get_text(input);
-    if (kept.id <= 0 || kept.state >= DK_ROW_STATE_COUNT || kept.key_size > sizeof(kept.key) ||
-        dk_live_job_find(live, kept.id) != NULL) {
+    user = get_text(input);
+    host = get_text(input);
+    if (!job_is_good(live, &kept) || user.size > NAME_MAX_SIZE || host.size > HOST_MAX_SIZE) {
         input->bad = true;
         return;
     }
     job = dk_live_job_add(live, kept.id, partition);
     kept.partition = job->partition;
-    kept.user = get_text(input).data;
-    kept.host = get_text(input).data;
-    spec = get_bytes(input);
-    kept.spec = dk_live_spec_hold(live, spec.data, spec.size);
+    kept.user = user.data;
+    kept.host = host.data;
     kept.task_next = DK_SLOT_NONE;
-    if (!dk_live_spec_is_good(kept.spec, &live->scratch))
-        input->bad = true;
+    get_spec(input, &kept);
     dk_live_job_state_set(live, job, (enum dk_row_state)kept.state);
     *job = kept;
     job->run = NULL;
@@ -407,7 +508,7 @@ static void get_all(struct input *input, const struct head *head)
                head->gpu_range_count);
     if (get_event(input, DK_EVENT_CONFIGURATION_APPLIED, &event))
         dk_live_config_set(live, &event.configuration_applied.config);
-    live->has_config = head->has_config;
+    live->has_config = head->has_config != 0;
     for (uint32_t i = 0; i < head->partition_count && !input->bad; i++)
         if (get_event(input, DK_EVENT_PARTITION_CONFIGURED, &event))
             dk_live_partition_set(live, &event.partition_configured.spec);

@@ -459,10 +459,103 @@ static void the_live_views_agree_with_a_core_and_orders_with_a_model(void **stat
     assert_true(total_jobs > 1000 && total_orders > 1000 && total_ended > 400);
 }
 
+/* --- by hand --- */
+
+static void apply(struct dk_live *live, struct dk_event event)
+{
+    event.meta.seq = dk_live_seq(live) + 1;
+    dk_live_begin(live);
+    dk_live_apply(live, &event);
+    dk_live_end(live);
+}
+
+static void add_node(struct dk_live *live)
+{
+    struct dk_event event = { .type = DK_EVENT_NODE_REGISTERED };
+
+    event.node_registered.spec =
+        (struct dk_node_spec){ .name = dk_text_of("n1"), .cores = 4, .memory_mib = 1000 };
+    apply(live, event);
+}
+
+static void submit_array(struct dk_live *live, const struct dk_index_range *range)
+{
+    struct dk_event event = { .type = DK_EVENT_JOB_SUBMITTED };
+
+    event.job_submitted.job = 1;
+    event.job_submitted.spec.tasks = event.job_submitted.spec.cpus_per_task = 1;
+    event.job_submitted.spec.has_array = range != NULL;
+    event.job_submitted.spec.array =
+        (struct dk_array_spec){ .ranges = range, .ranges_count = range != NULL };
+    apply(live, event);
+}
+
+static void place(struct dk_live *live, int64_t job, int32_t task)
+{
+    static const struct dk_span core = { .gap = 0, .count = 1 };
+    struct dk_event event = { .type = DK_EVENT_JOB_PLACED };
+
+    event.job_placed = (struct dk_job_placed){ .job = job,
+                                               .attempt = 1,
+                                               .array_job = task >= 0 ? 1 : 0,
+                                               .task = task,
+                                               .cores = &core,
+                                               .cores_count = 1 };
+    apply(live, event);
+}
+
+static void a_step_beyond_all_numbers_leaves_no_task_behind(void **state)
+{
+    const struct dk_index_range range = { .first = 5, .last = 5, .step = INT32_MAX };
+    uint64_t counts[DK_ROW_STATE_COUNT];
+    struct dk_live *live = dk_live_create(NULL);
+
+    (void)state;
+    add_node(live);
+    submit_array(live, &range);
+    dk_live_counts(live, counts);
+    assert_int_equal(counts[DK_ROW_PENDING], 1);
+    place(live, 2, 5);
+    dk_live_counts(live, counts);
+    assert_int_equal(counts[DK_ROW_PENDING], 0);
+    assert_int_equal(counts[DK_ROW_RUNNING], 1);
+    dk_live_destroy(live);
+}
+
+/* With any one byte changed it is refused, or makes views that can be asked. */
+static void saved_views_with_a_wrong_byte_are_refused_or_can_be_asked(void **state)
+{
+    struct dk_live *live = dk_live_create(NULL), *restored;
+    struct dk_buf bytes, orders;
+    int64_t seq;
+
+    (void)state;
+    add_node(live);
+    submit_array(live, NULL);
+    place(live, 1, -1);
+    dk_buf_init(&bytes, &dk_heap, 1 << 20);
+    dk_buf_init(&orders, &dk_heap, 1 << 20);
+    dk_live_write(live, &bytes);
+    for (size_t i = 0; i < bytes.size * 8; i++) {
+        bytes.data[i / 8] ^= (uint8_t)(1 << i % 8);
+        if (dk_live_restore(&restored, NULL, bytes.data, bytes.size, NULL) == DK_OK) {
+            dk_buf_clear(&orders);
+            (void)dk_live_orders(restored, 0, 0, &orders, &seq, NULL);
+            dk_live_destroy(restored);
+        }
+        bytes.data[i / 8] ^= (uint8_t)(1 << i % 8);
+    }
+    dk_buf_release(&bytes);
+    dk_buf_release(&orders);
+    dk_live_destroy(live);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_live_views_agree_with_a_core_and_orders_with_a_model),
+        cmocka_unit_test(a_step_beyond_all_numbers_leaves_no_task_behind),
+        cmocka_unit_test(saved_views_with_a_wrong_byte_are_refused_or_can_be_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
