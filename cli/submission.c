@@ -92,6 +92,15 @@ static void add_dependency(struct dk_submission *submission, struct dk_job_spec 
     spec->dependencies_count++;
 }
 
+/* Digits alone, of a number up to `most`; *end is behind them. */
+static bool digits(const char *text, int64_t most, int64_t *value, char **end)
+{
+    if (*text < '0' || *text > '9')
+        return false;
+    *value = strtoll(text, end, 10);
+    return *value <= most;
+}
+
 /* JOB[_TASK][+MINUTES][:...], after its kind. */
 static enum dk_status dependency_jobs(struct dk_submission *submission, struct dk_job_spec *spec,
                                       enum dk_dependency_kind kind, const char *word,
@@ -99,27 +108,20 @@ static enum dk_status dependency_jobs(struct dk_submission *submission, struct d
 {
     for (;;) {
         struct dk_dependency dependency = { .kind = kind };
-        int32_t task = -1;
+        int64_t task = -1, minutes = 0;
         char *end;
 
-        dependency.job = strtoll(text, &end, 10);
-        if (end == text || *text < '0' || *text > '9' || dependency.job <= 0)
+        if (!digits(text, INT64_MAX - 1, &dependency.job, &end) || dependency.job == 0)
             return dependency_problem(submission, word, err);
-        if (*end == '_') {
-            text = end + 1;
-            task = (int32_t)strtol(text, &end, 10);
-            if (end == text || *text < '0' || *text > '9')
-                return dependency_problem(submission, word, err);
-        }
-        if (*end == '+' && kind == DK_DEPENDENCY_KIND_AFTER) {
-            text = end + 1;
-            dependency.delay_us = 60 * SECOND_US * strtol(text, &end, 10);
-            if (end == text || *text < '0' || *text > '9')
-                return dependency_problem(submission, word, err);
-        }
+        if (*end == '_' && !digits(end + 1, INT32_MAX, &task, &end))
+            return dependency_problem(submission, word, err);
+        if (*end == '+' && kind == DK_DEPENDENCY_KIND_AFTER &&
+            !digits(end + 1, INT32_MAX, &minutes, &end))
+            return dependency_problem(submission, word, err);
+        dependency.delay_us = 60 * SECOND_US * minutes;
         if (spec->dependencies_count == 256)
             return dk_fail(err, DK_TOO_LARGE, "more than 256 dependencies");
-        add_dependency(submission, spec, &dependency, task);
+        add_dependency(submission, spec, &dependency, (int32_t)task);
         if (*end == 0)
             return DK_OK;
         if (*end != ':')

@@ -280,6 +280,12 @@ static void faults_are_said_as_slurm_says_them(void **state)
                     "Batch job submission failed: Job dependency problem" },
         { "-d afterok:", "1 'afterok:' in --dependency is not KIND:JOB[:JOB...]\n"
                          "Batch job submission failed: Job dependency problem" },
+        { "-d afterok:5_4294967299", /* not task 3 */
+          "1 'afterok:5_4294967299' in --dependency is not KIND:JOB[:JOB...]\n"
+          "Batch job submission failed: Job dependency problem" },
+        { "-d after:5+9223372036854775807",
+          "1 'after:5+9223372036854775807' in --dependency is not KIND:JOB[:JOB...]\n"
+          "Batch job submission failed: Job dependency problem" },
         { "--mem=1 --mem-per-cpu=1",
           "1 --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive." },
         { "-w n[1-2] -N1", "1 invalid number of nodes (-N 2-1)" });
