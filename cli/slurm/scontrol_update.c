@@ -48,7 +48,9 @@ static int set_limit(struct job_update *update, const char *value)
     if (!slurm_minutes_parse(value + (sign != 0), &minutes))
         return scontrol_error("Invalid TimeLimit value");
     if (sign != 0) {
-        update->limit_more_us = sign * minutes * 60 * SLURM_SECOND_US;
+        update->limit_more_us = minutes > UNLIMITED_US / 60 / SLURM_SECOND_US
+                                    ? sign * UNLIMITED_US
+                                    : sign * minutes * 60 * SLURM_SECOND_US;
         update->has_limit_more = true;
         return 0;
     }

@@ -10,6 +10,9 @@
 
 enum { QUARTER_S = 900, DAY_S = 86400 };
 
+/* What people may write; in microseconds it still is a number. */
+#define SECONDS_MAX INT64_C(1000000000000)
+
 int64_t slurm_now_us(void)
 {
     struct timespec now;
@@ -109,7 +112,9 @@ static int take_numbers(const char **text, int64_t *numbers, int most)
 
         if (!isdigit((unsigned char)**text) || count == most)
             return 0;
-        numbers[count++] = strtoll(*text, &end, 10);
+        numbers[count] = strtoll(*text, &end, 10);
+        if (numbers[count++] > INT32_MAX)
+            return 0;
         *text = end;
         if (*end != ':')
             return count;
@@ -139,7 +144,7 @@ bool slurm_minutes_parse(const char *text, int64_t *minutes)
         text = dash + 1;
     }
     count = take_numbers(&text, n, 3);
-    if (count == 0 || *text != '\0' || days > INT32_MAX || n[0] > INT32_MAX)
+    if (count == 0 || *text != '\0' || days > INT32_MAX)
         return false;
     if (dash != NULL)
         seconds = ((days * 24 + n[0]) * 60 + n[1]) * 60 + n[2];
@@ -372,8 +377,6 @@ static bool offset_part(struct reader *reader, int64_t now_us, int64_t *time_us)
         return false;
     count = strtoll(reader->at, &end, 10);
     reader->at = end;
-    if (count > INT32_MAX)
-        return false;
     while (isalpha((unsigned char)end[size]))
         size++;
     if (size > 0) {
@@ -384,6 +387,8 @@ static bool offset_part(struct reader *reader, int64_t now_us, int64_t *time_us)
         if (unit == 0)
             return false;
     }
+    if (count > SECONDS_MAX / unit)
+        return false;
     reader->at += size;
     *time_us += sign * count * unit * SLURM_SECOND_US;
     return *reader->at == '\0';
@@ -434,8 +439,11 @@ bool slurm_time_parse(const char *text, int64_t now_us, int64_t *time_us, size_t
     if (strncasecmp(text, "uts", 3) == 0 && isdigit((unsigned char)text[3])) {
         char *end;
 
-        *time_us = strtoll(text + 3, &end, 10) * SLURM_SECOND_US;
+        time = (time_t)strtoll(text + 3, &end, 10);
         *wrong_at = (size_t)(end - text);
+        if (time > SECONDS_MAX)
+            return false;
+        *time_us = (int64_t)time * SLURM_SECOND_US;
         return *end == '\0';
     }
     if (word(&reader, "now")) {

@@ -168,6 +168,8 @@ static void a_time_that_is_none_is_refused_where_it_goes_wrong(void **state)
     assert_int_equal(parsed("foo"), INT64_MIN);
     assert_int_equal(parsed("2026-13-01"), INT64_MIN + 5);
     assert_int_equal(parsed("now+x"), INT64_MIN + 4);
+    assert_int_equal(parsed("now+2147483647weeks"), INT64_MIN + 14); /* no time any more */
+    assert_int_equal(parsed("uts9223372036854775807"), INT64_MIN + 22);
     assert_true(parsed("25:00") < -86400 * 400);
     assert_true(parsed("") < -86400 * 400);
     assert_true(parsed("1") < -86400 * 400);
@@ -196,6 +198,8 @@ static void limits_are_rounded_up_to_minutes(void **state)
     assert_false(slurm_minutes_parse("1:2:3:4", &minutes));
     assert_false(slurm_minutes_parse("1-", &minutes));
     assert_false(slurm_minutes_parse("10m", &minutes));
+    assert_false(slurm_minutes_parse("1:777777779444445837", &minutes)); /* no number any more */
+    assert_false(slurm_minutes_parse("1:777777779444445837:1", &minutes));
 }
 
 int main(void)
