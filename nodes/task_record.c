@@ -63,7 +63,9 @@ bool dk_task_record_read(int folder_fd, const char *name, struct dk_task_record 
     if (fd < 0)
         return false;
     whole = pread(fd, record, sizeof(*record), 0) == (ssize_t)sizeof(*record) &&
-            record->magic == DK_TASK_MAGIC && record->crc == dk_task_record_crc(record);
+            record->magic == DK_TASK_MAGIC && record->crc == dk_task_record_crc(record) &&
+            record->boot[sizeof(record->boot) - 1] == '\0' &&
+            record->why[sizeof(record->why) - 1] == '\0';
     (void)close(fd);
     return whole;
 }

@@ -227,6 +227,27 @@ static void a_record_is_whole_or_none(void **state)
     assert_false(dk_task_record_read(folder_fd, "link", &read));
 }
 
+static void a_record_whose_texts_do_not_end_is_none(void **state)
+{
+    struct dk_task_record record = { .magic = DK_TASK_MAGIC, .job = 17, .attempt = 1 }, read;
+    char path[SCRATCH_MAX + 16];
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof(path), "%s/task", folder);
+    fd = open(path, O_RDWR | O_CREAT, 0600);
+    memset(record.boot, 'b', sizeof(record.boot));
+    record.crc = dk_task_record_crc(&record);
+    assert_int_equal(pwrite(fd, &record, sizeof(record), 0), sizeof(record));
+    assert_false(dk_task_record_read(folder_fd, "task", &read));
+    memset(record.boot, 0, sizeof(record.boot));
+    memset(record.why, 'w', sizeof(record.why));
+    record.crc = dk_task_record_crc(&record);
+    assert_int_equal(pwrite(fd, &record, sizeof(record), 0), sizeof(record));
+    assert_false(dk_task_record_read(folder_fd, "task", &read));
+    close(fd);
+}
+
 static void this_process_has_a_start_and_a_boot(void **state)
 {
     char boot[40];
@@ -295,6 +316,7 @@ int main(void)
         T(a_file_cut_where_an_entry_ends_is_read_no_further),
         T(a_file_that_is_no_ledger_is_not_written_over),
         T(a_record_is_whole_or_none),
+        T(a_record_whose_texts_do_not_end_is_none),
         T(this_process_has_a_start_and_a_boot),
         T(results_are_counted_by_their_key_alone),
         T(an_answer_with_broken_orders_is_refused),
