@@ -6,48 +6,16 @@
  * and what a reader hands out must be dense.
  */
 #define _GNU_SOURCE /* mkdtemp */
-#include "base/check.h"
 #include "base/crc32c.h"
+#include "fuzz_folder.h"
 #include "log/frame.h"
 #include "log/log.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char folder[64], uri[80];
-
-static void remove_all(void)
-{
-    char command[160];
-
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    (void)!system(command);
-}
-
-static void remove_file(const char *name)
-{
-    char path[160];
-
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    (void)unlink(path);
-}
-
-static void write_file(const char *name, const uint8_t *bytes, size_t size)
-{
-    char path[160];
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    DK_CHECK(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
-    (void)close(fd);
-}
+static char uri[80];
 
 static void make_header_right(uint8_t *bytes, const char *magic)
 {
@@ -150,12 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 1 + DK_SEGMENT_HEADER_SIZE + 64 || size > 1 << 20)
         return 0;
-    if (folder[0] == '\0') {
-        (void)snprintf(folder, sizeof(folder), "/tmp/docket-fuzz-XXXXXX");
-        DK_CHECK(mkdtemp(folder) != NULL);
-        (void)snprintf(uri, sizeof(uri), "file:%s", folder);
-        (void)atexit(remove_all);
-    }
+    fuzz_folder_make();
+    (void)snprintf(uri, sizeof(uri), "file:%s", fuzz_folder);
     packed = (data[0] & 1) != 0;
     size--;
     bytes = malloc(size);
@@ -165,16 +129,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         make_index_right(bytes, size);
     else
         make_frames_right(bytes, size, DK_SEGMENT_HEADER_SIZE);
-    remove_file("page");
-    remove_file("00000000000000000001.seg");
-    remove_file("00000000000000000001.zseg");
-    write_file(packed ? "00000000000000000001.zseg" : "00000000000000000001.seg", bytes, size);
+    fuzz_file_remove("page");
+    fuzz_file_remove("00000000000000000001.seg");
+    fuzz_file_remove("00000000000000000001.zseg");
+    fuzz_file_write(packed ? "00000000000000000001.zseg" : "00000000000000000001.seg", bytes, size);
     free(bytes);
     seq = read_all();
     (void)dk_log_stat(uri, &stat, NULL);
     if (dk_log_open(&log, uri, NULL, NULL) == DK_OK)
         (void)dk_log_close(log, NULL);
     else if (seq != 0 && dk_log_repair(uri, seq, "fuzz", &repair, NULL) == DK_OK)
-        remove_file(repair.kept);
+        fuzz_file_remove(repair.kept);
     return 0;
 }

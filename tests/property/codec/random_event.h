@@ -11,12 +11,14 @@
 #include "base/err.h"
 #include "base/prng.h"
 #include "event/event.h"
+#include "event/order.h"
 #include "event/request.h"
 #include "event/shape.h"
 
 union codec_record {
     struct dk_event event;
     struct dk_request request;
+    struct dk_order order; /* of a family that a test makes itself */
 };
 
 struct codec_family {
