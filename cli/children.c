@@ -129,16 +129,19 @@ static void nap(void)
 
 void children_end_left_over(const char *list_path)
 {
-    unsigned long long start;
-    char name[CHILD_NAME_SIZE];
-    int pid;
+    char line[CHILD_NAME_SIZE + 64], *name;
     FILE *file = fopen(list_path, "re");
 
     if (file == NULL)
         return;
-    while (fscanf(file, "%d %llu %79[^\n]", &pid, &start, name) == 3) {
+    while (fgets(line, sizeof(line), file) != NULL) {
+        pid_t pid = (pid_t)strtol(line, &name, 10);
+        unsigned long long start = strtoull(name, &name, 10);
+
         if (pid <= 1 || start == 0 || start_time(pid) != start)
             continue;
+        name += strspn(name, " ");
+        name[strcspn(name, "\n")] = '\0';
         dk_journal(DK_JOURNAL_INFO, "%s (process %d) is left from before: ended", name, pid);
         (void)kill(pid, SIGTERM);
         for (int waited = 0; start_time(pid) == start && waited < LEFT_OVER_WAIT_MS;

@@ -75,7 +75,7 @@ static enum dk_status find_place(struct dk_follower *follower, const char *log_u
                                  struct dk_err *err)
 {
     struct dk_log_batch batch;
-    struct dk_meta meta;
+    struct dk_meta meta = { 0 };
     enum dk_status status =
         dk_log_reader_open(&follower->reader, log_uri, follower->seq > 0 ? follower->seq : 1, err);
 
@@ -144,7 +144,7 @@ enum dk_status dk_follower_advance(struct dk_follower *follower, uint64_t seq_li
 {
     for (;;) {
         struct dk_log_batch *batch = &follower->held;
-        struct dk_meta meta;
+        struct dk_meta meta = { 0 };
         enum dk_status status = DK_OK;
 
         if (!follower->holds)

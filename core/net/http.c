@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "net/crowd.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
@@ -428,16 +429,22 @@ done:
 static int listen_remote(const char *where, struct dk_err *err)
 {
     struct sockaddr_in address = { .sin_family = AF_INET };
-    unsigned a, b, c, d, port;
-    char rest;
+    char host[INET_ADDRSTRLEN];
+    const char *colon = strchr(where, ':');
+    char *end = NULL;
+    unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
+    size_t size = colon != NULL ? (size_t)(colon - where) : 0;
     int one = 1, fd;
 
-    if (sscanf(where, "%3u.%3u.%3u.%3u:%5u%c", &a, &b, &c, &d, &port, &rest) != 5 || a > 255 ||
-        b > 255 || c > 255 || d > 255 || port > 65535) {
+    if (size > 0 && size < sizeof(host)) {
+        memcpy(host, where, size);
+        host[size] = '\0';
+    }
+    if (size == 0 || size >= sizeof(host) || colon[1] < '0' || colon[1] > '9' || *end != '\0' ||
+        port > 65535 || inet_pton(AF_INET, host, &address.sin_addr) != 1) {
         (void)dk_fail(err, DK_INVALID, "'%s' is no address like 127.0.0.1:8080", where);
         return -1;
     }
-    address.sin_addr.s_addr = htonl(a << 24 | b << 16 | c << 8 | d);
     address.sin_port = htons((uint16_t)port);
     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
