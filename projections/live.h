@@ -120,6 +120,10 @@ struct dk_live_site {
     int64_t seq, time;
     struct dk_arena arena;
 };
+/* By the text before the number at the end, then by the number, then by the whole: n2 before n10.
+ */
+int dk_node_names_compare(struct dk_text left, struct dk_text right);
+
 void dk_live_site_open(struct dk_live *live, struct dk_live_site *site);
 void dk_live_site_close(struct dk_live_site *site);
 

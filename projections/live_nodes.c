@@ -103,12 +103,8 @@ static struct dk_live_node *node_of(struct dk_live *live, const struct dk_node_r
     return number == live->node_count ? dk_live_node_add(live, event->spec.name) : NULL;
 }
 
-/* By the text before the number at the end, then by the number, then by the whole: n2 before n10.
- */
-static int by_name(const void *a, const void *b)
+int dk_node_names_compare(struct dk_text left, struct dk_text right)
 {
-    struct dk_text left = (*(struct dk_live_node *const *)a)->name;
-    struct dk_text right = (*(struct dk_live_node *const *)b)->name;
     uint32_t i = left.size, j = right.size, size;
     int order;
 
@@ -128,6 +124,12 @@ static int by_name(const void *a, const void *b)
             order = (left.size > right.size) - (left.size < right.size);
     }
     return order != 0 ? order : (i > j) - (i < j);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return dk_node_names_compare((*(struct dk_live_node *const *)a)->name,
+                                 (*(struct dk_live_node *const *)b)->name);
 }
 
 void dk_live_nodes_rank(struct dk_live *live)
@@ -387,6 +389,7 @@ static void add_expected(const struct dk_live *live, struct dk_live_site *site)
             continue;
         copy = dk_arena_take(&site->arena, (size_t)name.size + 1);
         memcpy(copy, name.data, name.size);
+        copy[name.size] = '\0';
         site->nodes[site->node_count++] = (struct dk_node_row){ .name = { copy, name.size },
                                                                 .state = DK_NODE_UNKNOWN,
                                                                 .number = -1 };

@@ -5,6 +5,7 @@
 #include "projections/past.h"
 #include "projections/site_columns.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct chosen {
@@ -77,11 +78,31 @@ static bool lists_meet(const char *wanted, struct dk_text list)
     return false;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return dk_node_names_compare((*(const struct dk_node_row *const *)a)->name,
+                                 (*(const struct dk_node_row *const *)b)->name);
+}
+
+/* In the order of their names, which is not that in which they came. */
+static const struct dk_node_row **nodes_by_name(struct dk_ask *ask, const struct dk_live_site *site)
+{
+    const struct dk_node_row **rows =
+        dk_arena_take(&ask->arena, (site->node_count + 1) * sizeof(const struct dk_node_row *));
+
+    for (uint32_t i = 0; i < site->node_count; i++)
+        rows[i] = &site->nodes[i];
+    if (site->node_count > 1)
+        qsort(rows, site->node_count, sizeof(const struct dk_node_row *), by_name);
+    return rows;
+}
+
 enum dk_status dk_answer_nodes(struct dk_ask *ask, struct dk_buf *out, int64_t *seq)
 {
     struct dk_live *live, *past;
     struct dk_live_site site;
     struct dk_table_writer writer;
+    const struct dk_node_row **rows;
     struct chosen chosen;
     enum dk_status status = choose(ask, dk_node_columns, &chosen);
 
@@ -91,9 +112,10 @@ enum dk_status dk_answer_nodes(struct dk_ask *ask, struct dk_buf *out, int64_t *
         return status;
     dk_live_site_open(live, &site);
     *seq = site.seq;
+    rows = nodes_by_name(ask, &site);
     dk_writer_begin(&writer, out, ask->tsv, site.seq);
     for (uint32_t i = 0; i < site.node_count; i++) {
-        const struct dk_node_row *row = &site.nodes[i];
+        const struct dk_node_row *row = rows[i];
 
         if (dk_in_list(ask->nodes, row->name) && lists_meet(ask->partitions, row->partitions) &&
             dk_in_list(ask->states, dk_text_of(dk_node_state_word(row->state))))

@@ -157,7 +157,7 @@ measure_listing() {
         say "squeue -j, $depth" "$("$spawn" 50 squeue -j "$(squeue -h -o %i | tail -n 1)")"
         say "memory, $depth" "$(memory)"
     done
-    say "scancel of $depth" "$("$spawn" 1 scancel -u "$(id -un)")"
+    say "scancel of $done" "$("$spawn" 1 scancel -u "$(id -un)")"
     slurm_wait 120 queue_is_empty
 }
 
