@@ -18,7 +18,7 @@ static bool names_a_file(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static char program[] = "sbatch", home[] = "HOME=/home/ann";
+    static char program[] = "sbatch", home[] = "HOME=/nowhere/ann";
     static int script = -1;
     char *argv[] = { program, NULL }, *environment[] = { home, NULL };
     struct dk_surroundings around = { .environment = environment,
