@@ -168,8 +168,8 @@ static enum dk_status make_durable(struct controller *controller, struct dk_err 
     }
     controller->seq = (int64_t)dk_log_seq_next(controller->log) - 1;
     controller->syncs++;
+    say_status(controller); /* first: who was answered may look at it */
     answer_done(controller);
-    say_status(controller);
     return DK_OK;
 }
 
