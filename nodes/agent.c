@@ -3,10 +3,10 @@
  * One occurrence is taken at a time, because each may remove a duty that another belongs to. */
 #define _GNU_SOURCE
 #include "nodes/duty.h"
+#include "nodes/env.h"
 #include "nodes/task.h"
 
 #include "base/check.h"
-#include "base/crc32c.h"
 #include "net/journal.h"
 
 #include <errno.h>
@@ -87,10 +87,9 @@ static enum dk_status open_state(struct dk_agent *agent, struct dk_err *err)
 
 static void probe_confine(struct dk_agent *agent)
 {
-    const char *dir = agent->options->place->dir;
-    char id[128];
+    char id[DK_ENV_AGENT_SIZE];
 
-    (void)snprintf(id, sizeof(id), "%s-%08x", agent->options->name, dk_crc32c(0, dir, strlen(dir)));
+    dk_env_agent(agent->options->name, agent->options->place->dir, id);
     dk_confine_probe(&agent->confine, id, agent->options->level_max, "/proc/self/cgroup",
                      "/proc/self/mountinfo");
 }

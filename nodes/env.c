@@ -1,6 +1,7 @@
 /* env.c - the environment of a batch script (env.h) */
 #include "nodes/env.h"
 
+#include "base/crc32c.h"
 #include "net/hostlist.h"
 
 #include <stdarg.h>
@@ -58,9 +59,17 @@ static void set_unless(struct env *env, const char *name, const char *value)
         set(env, name, "%s", value);
 }
 
-void dk_env_mark(const char *node, int64_t job, int32_t attempt, char out[128])
+void dk_env_agent(const char *node, const char *dir, char out[DK_ENV_AGENT_SIZE])
 {
-    (void)snprintf(out, 128, "DOCKET_TASK=%s.%lld.%d", node, (long long)job, attempt);
+    (void)snprintf(out, DK_ENV_AGENT_SIZE, "%s-%08x", node, dk_crc32c(0, dir, strlen(dir)));
+}
+
+void dk_env_mark(const char *node, const char *dir, int64_t job, int32_t attempt, char out[128])
+{
+    char agent[DK_ENV_AGENT_SIZE];
+
+    dk_env_agent(node, dir, agent);
+    (void)snprintf(out, 128, "DOCKET_TASK=%.80s.%lld.%d", agent, (long long)job, attempt);
 }
 
 /* --- lists --- */
@@ -233,7 +242,7 @@ uint32_t dk_env_build(const struct dk_run_job *run, const struct dk_env_place *p
     struct env env = { out, out->size, 0 };
     char mark[128];
 
-    dk_env_mark(place->node, run->job, run->attempt, mark);
+    dk_env_mark(place->node, place->dir, run->job, run->attempt, mark);
     (void)dk_buf_add(out, mark, strlen(mark) + 1);
     env.count++;
     set(&env, "DOCKET_JOB_ID", "%lld", (long long)run->job);

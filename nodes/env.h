@@ -4,9 +4,8 @@
  * that Slurm 22.05 gives a batch script (the list in tests/unit/nodes/env_test.c), and DOCKET_
  * ones. Ours win over the user's; HOME, USER, LOGNAME, SHELL, PATH and TMPDIR are only filled in.
  *
- *   DOCKET_TASK      NODE.JOB.ATTEMPT, the first of all: the mark by which processes are found when
- *                    nothing else is left of them
- *   DOCKET_JOB_ID, DOCKET_ATTEMPT, DOCKET_NODE, DOCKET_DIR
+ *   DOCKET_TASK      AGENT.JOB.ATTEMPT, the first of all: the mark by which processes are found
+ * when nothing else is left of them DOCKET_JOB_ID, DOCKET_ATTEMPT, DOCKET_NODE, DOCKET_DIR
  *   SLURM_TASK_PID   room for a number, which the process fills in itself (become.c)
  */
 #ifndef DK_NODES_ENV_H
@@ -26,7 +25,12 @@ struct dk_env_place {
 uint32_t dk_env_build(const struct dk_run_job *run, const struct dk_env_place *place,
                       struct dk_bytes sent, bool is_hook, struct dk_buf *out);
 
-/* "DOCKET_TASK=n1.17.1" into `out`. */
-void dk_env_mark(const char *node, int64_t job, int32_t attempt, char out[128]);
+/* An agent's name among all of this machine: agents of several clusters may share a node's name.
+ * "n1-0a1b2c3d" of the node's name and the cluster's folder. */
+enum { DK_ENV_AGENT_SIZE = 96 };
+void dk_env_agent(const char *node, const char *dir, char out[DK_ENV_AGENT_SIZE]);
+
+/* "DOCKET_TASK=n1-0a1b2c3d.17.1" into `out`. */
+void dk_env_mark(const char *node, const char *dir, int64_t job, int32_t attempt, char out[128]);
 
 #endif

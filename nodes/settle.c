@@ -190,7 +190,7 @@ bool dk_duty_kill_left(struct dk_agent *agent, const struct dk_duty *duty)
     char mark[128], name[64];
     bool any;
 
-    dk_env_mark(agent->options->name, duty->job, duty->attempt, mark);
+    dk_env_mark(agent->options->name, agent->options->place->dir, duty->job, duty->attempt, mark);
     dk_duty_name(duty, name);
     any = dk_confine_signal(&agent->confine, name, SIGKILL) > 0;
     for (int tries = 0; tries < 100 && dk_procs_signal_marked(mark, SIGKILL) > 0; tries++)

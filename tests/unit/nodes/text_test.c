@@ -232,6 +232,7 @@ static void an_array_a_restart_and_gpus_are_said(void **state)
 static void ours_win_and_the_users_other_variables_stay(void **state)
 {
     static const char sent[] = "SLURM_JOB_ID=4\0SLURM_JOB_IDX=5\0PATH=/mine\0EMPTY=\0=odd\0noname";
+    char mark[128];
 
     (void)state;
     build(sent, sizeof(sent), false);
@@ -241,7 +242,22 @@ static void ours_win_and_the_users_other_variables_stay(void **state)
     expect("EMPTY", "");
     expect("HOME", "/tmp/ada");
     expect("USER", "ada");
-    assert_string_equal((const char *)out.data, "DOCKET_TASK=n1.17.1"); /* the first of all */
+    dk_env_mark("n1", "/tmp/cluster", 17, 1, mark);
+    assert_string_equal((const char *)out.data, mark); /* the first of all */
+}
+
+/* Bug: a new cluster's agent took the processes of another's job for its own of before, and killed
+ * them. */
+static void agents_of_two_clusters_mark_their_jobs_apart(void **state)
+{
+    char one[128], other[128];
+
+    (void)state;
+    dk_env_mark("n1", "/one", 17, 1, one);
+    dk_env_mark("n1", "/other", 17, 1, other);
+    assert_string_not_equal(one, other);
+    dk_env_mark("n1", "/one", 17, 1, other);
+    assert_string_equal(one, other);
 }
 
 static void a_hook_gets_nothing_of_the_user(void **state)
@@ -278,6 +294,7 @@ int main(void)
         T(what_was_not_asked_for_is_not_said),
         T(an_array_a_restart_and_gpus_are_said),
         T(ours_win_and_the_users_other_variables_stay),
+        T(agents_of_two_clusters_mark_their_jobs_apart),
         T(a_hook_gets_nothing_of_the_user),
         T(nodes_that_differ_are_listed_each),
     };
