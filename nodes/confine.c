@@ -433,7 +433,8 @@ uint32_t dk_confine_signal(const struct dk_confine *confine, const char *job, in
     count = signal_listed(folder, signal);
     if (count == 0)
         return 0; /* as nearly always: the keeper has seen to it */
-    /* Frozen, nobody can fork while the list is read. Who is gone by then was there all the same. */
+    /* Frozen, nobody can fork while the list is read. Who is gone by then was there all the same.
+     */
     (void)write_text(folder, "freezer.state", "FROZEN");
     count += signal_listed(folder, signal);
     (void)write_text(folder, "freezer.state", "THAWED");
