@@ -279,6 +279,31 @@ static void version_1_finds_and_kills_all_of_a_job(void **state)
     leave(&confine);
 }
 
+/* Bug: who died between the first look and the second was not counted, and the job was started
+ * again. */
+static void who_dies_while_being_killed_was_there(void **state)
+{
+    const struct dk_confine_share share = { 0, NULL, 0, 1 };
+    char procs[DK_CONFINE_GROUPS][DK_CONFINE_PATH];
+    struct dk_confine confine;
+    uint32_t count = 0;
+
+    (void)state;
+    probe_v1(&confine);
+    for (int i = 0; i < 30; i++) {
+        pid_t pid;
+
+        assert_good(dk_confine_open(&confine, "1.1", &share, procs, &count, &good_err));
+        pid = child_in(procs, count, "exec sleep 600");
+        for (int tries = 0; tries < 1000 && dk_confine_signal(&confine, "1.1", 0) < 1; tries++)
+            usleep(2000);
+        assert_true(dk_confine_signal(&confine, "1.1", SIGKILL) > 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_true(dk_confine_close(&confine, "1.1"));
+    }
+    leave(&confine);
+}
+
 static void a_group_that_somebody_tidied_away_is_made_again(void **state)
 {
     static const uint32_t cpus[] = { 0 };
@@ -307,6 +332,7 @@ int main(void)
         T(a_limit_that_is_refused_is_said),
         T(version_1_kills_who_takes_too_much_memory),
         T(version_1_finds_and_kills_all_of_a_job),
+        T(who_dies_while_being_killed_was_there),
         T(a_group_that_somebody_tidied_away_is_made_again),
     };
 #undef T
