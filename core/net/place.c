@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,11 +45,115 @@ static bool is_cluster(const char *dir)
     return access(path, F_OK) == 0;
 }
 
+/* --- docket.conf --- */
+
+struct setting {
+    const char *name;
+    size_t offset, size;
+    const char *variable; /* of the environment, that comes first; NULL: none */
+};
+
+#define SETTING(field) offsetof(struct dk_place, field), sizeof(((struct dk_place *)NULL)->field)
+
+static const struct setting settings[] = {
+    { "log", SETTING(log_uri), NULL },
+    { "controllers", SETTING(controllers), "DOCKET_CONTROLLERS" },
+    { "projectors", SETTING(projectors), "DOCKET_PROJECTORS" },
+    { "listen", SETTING(listen), NULL },
+    { "listen_query", SETTING(listen_query), NULL },
+    { "munge_socket", SETTING(munge_socket), NULL },
+};
+enum { SETTINGS = sizeof(settings) / sizeof(settings[0]), LINE_SIZE = 4096 };
+
+static enum dk_status set_value(struct dk_place *place, const struct setting *setting,
+                                const char *value, struct dk_err *err)
+{
+    if (strlen(value) >= setting->size)
+        return dk_fail(err, DK_INVALID, "the value of '%s' is longer than %zu bytes", setting->name,
+                       setting->size - 1);
+    (void)snprintf((char *)place + setting->offset, setting->size, "%s", value);
+    return DK_OK;
+}
+
+/* Without blanks at both ends. */
+static char *trim(char *text)
+{
+    size_t size;
+
+    text += strspn(text, " \t\r\n");
+    size = strlen(text);
+    while (size > 0 && strchr(" \t\r\n", text[size - 1]) != NULL)
+        text[--size] = '\0';
+    return text;
+}
+
+static enum dk_status read_line(struct dk_place *place, char *line, struct dk_err *err)
+{
+    char *value, *name;
+
+    line[strcspn(line, "#")] = '\0';
+    name = trim(line);
+    if (name[0] == '\0')
+        return DK_OK;
+    value = strchr(name, '=');
+    if (value == NULL)
+        return dk_fail(err, DK_INVALID, "'%s' is not 'name = value'", name);
+    *value = '\0';
+    name = trim(name);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (strcmp(settings[i].name, name) == 0)
+            return set_value(place, &settings[i], trim(value + 1), err);
+    }
+    return dk_fail(err, DK_INVALID,
+                   "unknown name '%s': log, controllers, projectors, listen, listen_query or "
+                   "munge_socket",
+                   name);
+}
+
+static enum dk_status read_file(struct dk_place *place, const char *path, bool *is_there,
+                                struct dk_err *err)
+{
+    FILE *file = fopen(path, "re");
+    char line[LINE_SIZE];
+    enum dk_status status = DK_OK;
+
+    *is_there = file != NULL || errno != ENOENT;
+    if (file == NULL)
+        return *is_there ? dk_fail(err, DK_IO, "'%s': %s", path, strerror(errno)) : DK_OK;
+    for (int number = 1; status == DK_OK && fgets(line, sizeof(line), file) != NULL; number++) {
+        status = read_line(place, line, err);
+        if (status != DK_OK)
+            (void)dk_fail_in(err, "'%s', line %d", path, number);
+    }
+    (void)fclose(file);
+    return status;
+}
+
+static enum dk_status configure(struct dk_place *place, struct dk_err *err)
+{
+    char path[DK_PLACE_PATH_MAX + 64];
+    bool is_there;
+    enum dk_status status;
+
+    dk_place_path(place, "docket.conf", path);
+    status = read_file(place, path, &is_there, err);
+    if (status == DK_OK && !is_there && strcmp(place->dir, SYSTEM_PLACE) == 0)
+        status = read_file(place, "/etc/docket/docket.conf", &is_there, err);
+    for (size_t i = 0; status == DK_OK && i < SETTINGS; i++) {
+        const char *value = settings[i].variable != NULL ? getenv(settings[i].variable) : NULL;
+
+        if (value != NULL)
+            status = set_value(place, &settings[i], value, err);
+    }
+    return status;
+}
+
 static enum dk_status set(struct dk_place *place, const char *dir, struct dk_err *err)
 {
     char here[DK_PLACE_PATH_MAX];
     int size;
 
+    memset(place, 0, sizeof(*place));
     if (dir[0] == '/') {
         size = snprintf(place->dir, sizeof(place->dir), "%s", dir);
     } else {
@@ -65,7 +170,7 @@ static enum dk_status set(struct dk_place *place, const char *dir, struct dk_err
     (void)snprintf(place->log_uri, sizeof(place->log_uri), "file:%s/log", place->dir);
     (void)snprintf(place->control, sizeof(place->control), "%s/run/control.sock", place->dir);
     (void)snprintf(place->query, sizeof(place->query), "%s/run/query.sock", place->dir);
-    return DK_OK;
+    return configure(place, err);
 }
 
 enum dk_status dk_place_find(struct dk_place *place, const char *dir, bool is_daemon,

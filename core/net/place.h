@@ -1,8 +1,13 @@
-/* place.h - where a cluster is: its folder, and what is in it (decision 0010)
+/* place.h - where a cluster is: its folder, what is in it, and what is elsewhere (decisions 0010,
+ * 0012)
  *
  * The folder is, in this order: what --dir says; DOCKET_DIR; the default place: for root
  * /var/lib/docket; else $XDG_STATE_HOME/docket or ~/.local/state/docket when a cluster is or can be
  * made there, and for clients /var/lib/docket when it is not.
+ *
+ * DIR/docket.conf, and for /var/lib/docket without one /etc/docket/docket.conf, says what is not
+ * where it usually is: lines `name = value`, `#` begins a comment; names are those of the fields
+ * below. DOCKET_CONTROLLERS and DOCKET_PROJECTORS come before it.
  */
 #ifndef DK_NET_PLACE_H
 #define DK_NET_PLACE_H
@@ -10,17 +15,24 @@
 #include "base/err.h"
 
 #define DK_PLACE_PATH_MAX 4096
+#define DK_PLACE_LIST_MAX 2048
+#define DK_PLACE_ADDRESS_MAX 280
 
 struct dk_place {
     char dir[DK_PLACE_PATH_MAX]; /* absolute */
     char log_dir[DK_PLACE_PATH_MAX + 64];
-    char log_uri[DK_PLACE_PATH_MAX + 64];
+    char log_uri[DK_PLACE_PATH_MAX + 64]; /* `log`; file:DIR/log */
     char control[DK_PLACE_PATH_MAX + 64]; /* sockets */
     char query[DK_PLACE_PATH_MAX + 64];
+    /* Lists of HOST:PORT, apart by commas or spaces; empty: the sockets above. */
+    char controllers[DK_PLACE_LIST_MAX], projectors[DK_PLACE_LIST_MAX];
+    /* HOST:PORT of the controller and the projector of this folder; empty: their sockets alone. */
+    char listen[DK_PLACE_ADDRESS_MAX], listen_query[DK_PLACE_ADDRESS_MAX];
+    char munge_socket[DK_PLACE_ADDRESS_MAX]; /* empty: munge's own */
 };
 
 /* `dir` is what the user gave, NULL for nothing. For a daemon that makes the folder if need be
- * (is_daemon) it need not be there yet. */
+ * (is_daemon) it need not be there yet. DK_INVALID: docket.conf, with the line. */
 enum dk_status dk_place_find(struct dk_place *place, const char *dir, bool is_daemon,
                              struct dk_err *err);
 
