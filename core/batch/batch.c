@@ -107,6 +107,12 @@ static void settle(struct dk_batcher *batcher)
     }
 }
 
+static void pass(struct dk_batcher *batcher, int64_t number)
+{
+    if (batcher->requests_next <= number)
+        batcher->requests_next = number + 1;
+}
+
 void dk_batcher_request(struct dk_batcher *batcher, const struct dk_stamp *stamp,
                         const struct dk_request *request, const struct dk_event **outcome)
 {
@@ -118,13 +124,14 @@ void dk_batcher_request(struct dk_batcher *batcher, const struct dk_stamp *stamp
     dk_core_admit(batcher->core, stamp, request, &batcher->events);
     DK_CHECK(batcher->events.count > first);
     settle(batcher);
-    batcher->requests_next = stamp->number + 1;
+    pass(batcher, stamp->number);
     if (outcome != NULL)
         *outcome = &batcher->events.items[first];
 }
 
-void dk_batcher_unreadable(struct dk_batcher *batcher, const struct dk_stamp *stamp,
-                           struct dk_text detail, const struct dk_event **outcome)
+void dk_batcher_refuse(struct dk_batcher *batcher, const struct dk_stamp *stamp,
+                       enum dk_reject_reason reason, struct dk_text detail,
+                       const struct dk_event **outcome)
 {
     struct dk_event *event;
 
@@ -134,12 +141,9 @@ void dk_batcher_unreadable(struct dk_batcher *batcher, const struct dk_stamp *st
     event->meta.cause = stamp->number;
     event->meta.has_actor = stamp->has_actor;
     event->meta.actor = stamp->actor;
-    event->request_rejected = (struct dk_request_rejected){
-        .reason = DK_REJECT_REASON_UNREADABLE,
-        .detail = detail,
-    };
+    event->request_rejected = (struct dk_request_rejected){ .reason = reason, .detail = detail };
     settle(batcher);
-    batcher->requests_next = stamp->number + 1;
+    pass(batcher, stamp->number);
     *outcome = event;
 }
 

@@ -33,15 +33,17 @@ struct dk_batcher *dk_batcher_create(struct dk_core *core, const struct dk_alloc
 void dk_batcher_destroy(struct dk_batcher *batcher);
 
 /* Admits one request into the open batch (opens one if need be) and applies what it led to.
+ * Admission goes on after the highest number that there was.
  * `outcome` (may be NULL) is the first event that it led to, good until the batch closes:
  * JobSubmitted with the new id, or RequestRejected. */
 void dk_batcher_request(struct dk_batcher *batcher, const struct dk_stamp *stamp,
                         const struct dk_request *request, const struct dk_event **outcome);
 
-/* Records that a request could not even be read: RequestRejected(UNREADABLE), by stamp->actor.
- * `detail` is for people and borrowed until the batch closes. */
-void dk_batcher_unreadable(struct dk_batcher *batcher, const struct dk_stamp *stamp,
-                           struct dk_text detail, const struct dk_event **outcome);
+/* Records that a request is not let to the core: RequestRejected for this reason, by stamp->actor
+ * if it has one. `detail` is for people and borrowed until the batch closes. */
+void dk_batcher_refuse(struct dk_batcher *batcher, const struct dk_stamp *stamp,
+                       enum dk_reject_reason reason, struct dk_text detail,
+                       const struct dk_event **outcome);
 
 /* Adds an event that is docket's own: ClockAdvanced, ControllerStarted, LogicActivated. */
 void dk_batcher_event(struct dk_batcher *batcher, const struct dk_event *event);

@@ -4,6 +4,8 @@
 #include "base/json.h"
 #include "event/about.h"
 
+#include <stdio.h>
+
 static void add_number(struct dk_buf *out, const char *name, int64_t value)
 {
     (void)dk_buf_add_text(out, name);
@@ -42,4 +44,26 @@ void dk_outcome_add(struct dk_buf *results, const struct dk_event *outcome, int6
     if (job != 0)
         add_number(results, ",\"job\":", job);
     (void)dk_buf_add_text(results, "}");
+}
+
+int64_t dk_outcome_first_job(const struct dk_core *core, int32_t uid,
+                             const struct dk_event *outcome)
+{
+    if (outcome == NULL || outcome->type != DK_EVENT_REQUEST_REJECTED ||
+        outcome->request_rejected.reason != DK_REJECT_REASON_DUPLICATE)
+        return 0;
+    return dk_core_duplicate(core, uid, outcome->request_rejected.key);
+}
+
+void dk_outcome_answer(struct dk_http_exchange *exchange, int64_t seq, const struct dk_buf *results)
+{
+    struct dk_buf body;
+    char head[64];
+
+    dk_buf_init(&body, &dk_heap, (size_t)1 << 30);
+    (void)snprintf(head, sizeof(head), "{\"seq\":%lld,\"results\":[", (long long)seq);
+    (void)dk_buf_add_text(&body, head);
+    (void)dk_buf_add(&body, results->data, results->size);
+    (void)dk_buf_add_text(&body, "]}\n");
+    dk_http_answer(exchange, 200, "application/json", seq, &body);
 }
