@@ -134,10 +134,10 @@ static enum dk_status admit(struct dk_desk *desk, struct dk_leader *leader, stru
 
 static void refuse(struct dk_desk *desk, struct dk_leader *leader, struct dk_call *call)
 {
-    struct dk_asker asker = { .actor = call->actor, .has_actor = true };
+    struct dk_asker asker = { .actor = call->actor, .has_actor = call->has_actor };
     const struct dk_event *outcome;
 
-    dk_leader_refuse(leader, &asker, 0, DK_REJECT_REASON_UNREADABLE, call->why, &outcome);
+    dk_leader_refuse(leader, &asker, 0, call->reason, call->why, &outcome);
     desk->requests++;
 }
 
@@ -149,7 +149,7 @@ enum dk_status dk_desk_admit(struct dk_desk *desk, struct dk_leader *leader, str
     while (status == DK_OK && desk->waiting.first != NULL && count < BATCH_REQUESTS) {
         struct dk_call *call = calls_pop(&desk->waiting);
 
-        if (call->unreadable != 0)
+        if (call->refused != 0)
             refuse(desk, leader, call);
         for (uint32_t i = 0; status == DK_OK && i < call->count; i++)
             status = admit(desk, leader, call, &call->requests[i], err);
@@ -168,10 +168,10 @@ enum dk_status dk_desk_sync(struct dk_desk *desk, struct dk_err *err)
 
 static void answer(struct dk_desk *desk, struct dk_call *call, int64_t seq)
 {
-    if (call->unreadable != 0)
-        dk_http_fail(call->exchange, call->unreadable,
-                     call->unreadable == 413 ? "TOO_LARGE" : "UNREADABLE", "%.*s",
-                     (int)call->why.size, call->why.data);
+    if (call->refused != 0)
+        dk_http_fail(call->exchange, call->refused,
+                     call->refused == 413 ? "TOO_LARGE" : dk_reject_reason_name(call->reason),
+                     "%.*s", (int)call->why.size, call->why.data);
     else
         dk_outcome_answer(call->exchange, seq, &call->answer);
     dk_intake_release(desk->intake, call);

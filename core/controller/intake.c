@@ -89,6 +89,7 @@ static void identify(struct dk_intake *intake, struct dk_call *call, struct dk_p
     DK_CHECK(pthread_mutex_unlock(&intake->lock) == 0);
     memcpy(call->host, intake->host, sizeof(call->host));
     call->is_operator = call->is_node = peer.uid == 0 || peer.uid == intake->own_uid;
+    call->has_actor = true;
     call->actor = (struct dk_actor){ .uid = peer.uid,
                                      .gid = peer.gid,
                                      .user = dk_text_of(call->user),
@@ -225,7 +226,8 @@ static void note_unreadable(struct dk_call *call, enum dk_status status, const s
     memcpy(text, err->text, size + 1);
     call->why = (struct dk_text){ text, (uint32_t)size };
     call->count = 0;
-    call->unreadable = status == DK_TOO_LARGE ? 413 : status == DK_UNSUPPORTED ? 415 : 400;
+    call->refused = status == DK_TOO_LARGE ? 413 : status == DK_UNSUPPORTED ? 415 : 400;
+    call->reason = DK_REJECT_REASON_UNREADABLE;
 }
 
 static void take_requests(struct dk_intake *intake, struct dk_http_exchange *exchange)

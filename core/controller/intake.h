@@ -23,9 +23,13 @@ struct dk_call {
     struct dk_request *requests;
     uint32_t count;
     uint64_t size;      /* of the body */
-    int unreadable;     /* not 0: it can't be read (count is 0), and is answered with this status */
-    struct dk_text why; /* that is, for people; in the arena */
+    /* Not 0: it is refused before the core sees it (count is 0), answered with this HTTP status and
+     * recorded with this reason. */
+    int refused;
+    enum dk_reject_reason reason;
+    struct dk_text why;    /* for people; in the arena */
     struct dk_actor actor; /* proven */
+    bool has_actor;        /* false: nobody knows who asked, and the call is refused */
     bool is_operator;      /* root, docket's own user; the controller adds the configured ones */
     bool is_node;          /* may speak for nodes */
     char user[64], host[256];
