@@ -11,13 +11,14 @@ declare -A may=(
     [core/event]="base"
     [core/sched]="event base"
     [core/log]="base"
+    [core/secret]="log base"
     [core/batch]="sched event log base"
     [core/net]="event base"
-    [core/controller]="net batch sched event log base"
+    [core/controller]="net secret batch sched event log base"
     [replay]="batch sched event log base"
-    [projections]="controller net event log base"
+    [projections]="controller net secret event log base"
     [nodes]="net event base"
-    [cli]="controller projections nodes net replay batch sched event log base"
+    [cli]="controller projections nodes net secret replay batch sched event log base"
 )
 # Views never know the core; the answers about why are its own words.
 declare -A also=(
@@ -32,6 +33,7 @@ declare -A only=(
     [zstd.h]="core/log/*.c replay/input.c"
     [zlib.h]="replay/input.c"
     [openssl/*]="core/base/sha256.c"
+    [sodium.h]="core/secret/*.c"
     [xxhash.h]="core/sched/hash.*"
     [microhttpd.h]="core/net/http.c"
     [jansson.h]="core/net/request_json.c cli/*.c"
