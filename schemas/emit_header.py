@@ -172,7 +172,8 @@ def family_header(family):
     guard = f"DK_EVENT_{noun.upper()}_H"
     what = {"event": "every fact, as one tagged union",
             "request": "every wish, as one tagged union",
-            "order": "every order to a node, as one tagged union"}[noun]
+            "order": "every order to a node, as one tagged union",
+            "post": "what doors put into `requests`, as one tagged union"}[noun]
     text = BANNER.format(f"schemas/{noun}s/") + f"""\
 /* {noun}.h - {what}
  *
