@@ -75,6 +75,10 @@ struct dk_fold *dk_fold_create(struct dk_core *core, const struct dk_alloc *allo
                                uint32_t closed_size);
 void dk_fold_destroy(struct dk_fold *fold);
 
+/* From now on shows `see` each event of a batch that has been folded, in order. */
+void dk_fold_watch(struct dk_fold *fold, void (*see)(void *context, const struct dk_event *event),
+                   void *context);
+
 /* One batch of the log. DK_CORRUPT: chain or bytes; DK_DIVERGED: digest, or a decision that the
  * core does not make (the text says the seq, what is recorded and what would have been decided). */
 enum dk_status dk_fold_batch(struct dk_fold *fold, const struct dk_log_batch *batch,

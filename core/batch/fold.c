@@ -19,6 +19,8 @@ struct dk_fold {
     struct dk_events decided; /* what the core would have decided */
     struct dk_buf bytes;
     struct dk_fold_stats stats;
+    void (*see)(void *context, const struct dk_event *event); /* NULL: nobody watches */
+    void *see_context;
 };
 
 struct dk_fold *dk_fold_create(struct dk_core *core, const struct dk_alloc *alloc,
@@ -235,7 +237,16 @@ enum dk_status dk_fold_batch(struct dk_fold *fold, const struct dk_log_batch *ba
     fold->stats.seq = fold->events[closed].meta.seq;
     fold->stats.time = fold->events[closed].meta.time;
     fold->stats.epoch = (uint32_t)fold->events[closed].meta.epoch;
+    for (uint32_t i = 0; fold->see != NULL && i < batch->count; i++)
+        fold->see(fold->see_context, &fold->events[i]);
     return DK_OK;
+}
+
+void dk_fold_watch(struct dk_fold *fold, void (*see)(void *context, const struct dk_event *event),
+                   void *context)
+{
+    fold->see = see;
+    fold->see_context = context;
 }
 
 void dk_fold_stats(const struct dk_fold *fold, struct dk_fold_stats *stats)

@@ -172,6 +172,17 @@ enum dk_status dk_follower_wait(struct dk_follower *follower, int timeout_ms, st
     return follower->holds ? DK_OK : dk_log_reader_wait(follower->reader, timeout_ms, err);
 }
 
+int dk_follower_fd(const struct dk_follower *follower)
+{
+    return dk_log_reader_fd(follower->reader);
+}
+
+void dk_follower_watch(struct dk_follower *follower,
+                       void (*see)(void *context, const struct dk_event *event), void *context)
+{
+    dk_fold_watch(follower->fold, see, context);
+}
+
 const struct dk_core *dk_follower_core(const struct dk_follower *follower)
 {
     return follower->core;

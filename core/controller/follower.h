@@ -27,6 +27,11 @@ enum dk_status dk_follower_advance(struct dk_follower *follower, uint64_t seq_li
 
 /* Sleeps until there is more to read, as dk_log_reader_wait. */
 enum dk_status dk_follower_wait(struct dk_follower *follower, int timeout_ms, struct dk_err *err);
+int dk_follower_fd(const struct dk_follower *follower); /* dk_log_reader_fd */
+
+/* From now on shows `see` each event that was folded, after its batch, as dk_fold_watch. */
+void dk_follower_watch(struct dk_follower *follower,
+                       void (*see)(void *context, const struct dk_event *event), void *context);
 
 const struct dk_core *dk_follower_core(const struct dk_follower *follower);
 uint64_t dk_follower_seq(const struct dk_follower *follower);   /* of the last event folded */

@@ -137,6 +137,11 @@ enum dk_status dk_log_reader_wait(struct dk_log_reader *reader, int timeout_ms, 
     return reader->backend->reader_wait(reader, timeout_ms, err);
 }
 
+int dk_log_reader_fd(const struct dk_log_reader *reader)
+{
+    return reader->backend->reader_fd != NULL ? reader->backend->reader_fd(reader) : -1;
+}
+
 enum dk_status dk_log_reader_skip_gap(struct dk_log_reader *reader, uint64_t *first,
                                       uint64_t *limit, struct dk_err *err)
 {

@@ -106,6 +106,10 @@ enum dk_status dk_log_reader_next(struct dk_log_reader *reader, struct dk_log_ba
  * (DK_AGAIN). A negative timeout has no end. */
 enum dk_status dk_log_reader_wait(struct dk_log_reader *reader, int timeout_ms, struct dk_err *err);
 
+/* A descriptor that is readable when there may be something to read, for a loop that waits for other
+ * things too: read until DK_AGAIN, then poll. -1: this backend has none. */
+int dk_log_reader_fd(const struct dk_log_reader *reader);
+
 /* Steps over the gap that the last dk_log_reader_next stopped at and says which seqs are lost:
  * *first .. *limit - 1. DK_INVALID: it did not stop at a gap. */
 enum dk_status dk_log_reader_skip_gap(struct dk_log_reader *reader, uint64_t *first,
