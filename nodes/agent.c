@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "nodes/duty.h"
 #include "nodes/env.h"
+#include "nodes/machine.h"
 #include "nodes/task.h"
 
 #include "base/check.h"
@@ -24,14 +25,6 @@
 #define LEAVE_US INT64_C(15000000) /* beyond the wait for SIGKILL */
 
 enum { NAME_MAX_SIZE = 64, FEATURES_MAX = 64 };
-
-int64_t dk_agent_now_us(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* --- beginning --- */
 
@@ -203,46 +196,6 @@ static enum dk_status begin(struct dk_agent *agent, struct dk_err *err)
 
 /* --- occurrences --- */
 
-static void follow_keeper(struct dk_agent *agent, struct dk_duty *duty, int pid_fd)
-{
-    int64_t wait = duty->kill_us - dk_agent_now_us();
-
-    if (duty->state == DK_DUTY_STARTING)
-        duty->state = DK_DUTY_RUNNING;
-    dk_duty_watch(agent, duty, pid_fd);
-    if (duty->forgotten && duty->state == DK_DUTY_RUNNING) {
-        dk_duty_kill(agent, duty);
-    } else if (duty->ending && duty->state == DK_DUTY_RUNNING) {
-        duty->kill_us = 0;
-        dk_duty_end(agent, duty, duty->end_state, wait > 0 ? wait : 0, NULL);
-    }
-}
-
-/* A keeper may have been made of which nobody told us. Who makes the record first has the job: with
- * ours there, a keeper that is late leaves. */
-static void send_again(struct dk_agent *agent, struct dk_duty *duty)
-{
-    char path[80], name[64];
-    int fd;
-
-    if (duty->launcher == agent->launcher_made || duty->pid_fd >= 0)
-        return;
-    if (duty->state == DK_DUTY_CLEANING) {
-        dk_duty_settle(agent, duty); /* which ends it */
-        return;
-    }
-    if (duty->state != DK_DUTY_STARTING)
-        return;
-    dk_duty_name(duty, name);
-    (void)snprintf(path, sizeof(path), "%s/task", name);
-    fd = openat(agent->jobs_folder, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        (void)close(fd);
-    else
-        (void)dk_duty_record_soon(agent, duty);
-    dk_duty_settle(agent, duty);
-}
-
 static void mend_launcher(struct dk_agent *agent)
 {
     struct dk_err err = { 0 };
@@ -274,7 +227,7 @@ static bool read_news(struct dk_agent *agent)
             else
                 dk_duty_refuse(agent, duty, strerror(news.error));
         } else if (pid_fd >= 0) {
-            follow_keeper(agent, duty, pid_fd);
+            dk_duty_follow(agent, duty, pid_fd);
         }
     }
     return any;
@@ -298,26 +251,15 @@ static void follow_launcher(struct dk_agent *agent)
     if (is_first)
         return;
     (void)read_news(agent);
-    dk_duty_each(agent, send_again);
+    dk_duty_each(agent, dk_duty_send_again);
 }
 
 static void take_answers(struct dk_agent *agent)
 {
     struct dk_outbox_news news;
-    struct dk_err err;
 
-    while (dk_outbox_take(agent->outbox, &news)) {
-        struct dk_duty *duty = dk_duty_find(agent, news.job, news.attempt);
-
-        if (news.job == 0) {
-            if (dk_ledger_sync(agent->ledger, &err) != DK_OK)
-                dk_journal(DK_JOURNAL_ERROR, "%s", err.text);
-        } else if (duty != NULL && duty->state == DK_DUTY_REPORTED) {
-            duty->state = DK_DUTY_DONE;
-            dk_buf_release(&duty->report);
-            dk_duty_note(agent, duty, DK_LEDGER_ANSWERED, 0, (struct dk_bytes){ NULL, 0 });
-        }
-    }
+    while (dk_outbox_take(agent->outbox, &news))
+        dk_agent_answered(agent, &news);
 }
 
 static void take_orders(struct dk_agent *agent)
@@ -353,18 +295,6 @@ static void take_signals(struct dk_agent *agent)
 }
 
 /* --- time --- */
-
-static void keep_time(struct dk_agent *agent, struct dk_duty *duty)
-{
-    int64_t now = dk_agent_now_us();
-
-    if (duty->warn_us != 0 && duty->warn_us <= now)
-        dk_duty_warn(agent, duty);
-    if (duty->again_us != 0 && duty->again_us <= now && duty->state == DK_DUTY_RUNNING)
-        dk_duty_term(agent, duty);
-    if (duty->kill_us != 0 && duty->kill_us <= now && duty->state == DK_DUTY_RUNNING)
-        dk_duty_kill(agent, duty);
-}
 
 /* Milliseconds until the next duty's time, rounded up; -1: none. */
 static int time_left(const struct dk_agent *agent)
@@ -431,7 +361,7 @@ static void serve(struct dk_agent *agent)
         count = epoll_wait(agent->epoll, &event, 1, time_left(agent));
         if (count > 0)
             act_on(agent, event.data.ptr);
-        dk_duty_each(agent, keep_time);
+        dk_duty_each(agent, dk_duty_keep_time);
     }
 }
 

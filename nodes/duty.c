@@ -1,21 +1,14 @@
 /* duty.c - the table of duties (duty.h) */
-#define _GNU_SOURCE
 #include "nodes/duty.h"
+#include "nodes/machine.h"
 
 #include "base/check.h"
 #include "net/journal.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 #define ORDER_MAX ((size_t)64 << 20)
-
-enum {
-    RECORD_TRIES = 500
-}; /* of a millisecond: two system calls of a process that was just made */
 
 static struct dk_duty **bucket(const struct dk_agent *agent, int64_t job)
 {
@@ -66,8 +59,7 @@ void dk_duty_remove(struct dk_agent *agent, struct dk_duty *duty)
         at = &(*at)->next;
     *at = duty->next;
     agent->duty_count--;
-    if (duty->pid_fd >= 0)
-        (void)close(duty->pid_fd);
+    dk_machine_unwatch(duty);
     dk_duty_drop_blobs(duty);
     dk_buf_release(&duty->order);
     dk_buf_release(&duty->report);
@@ -105,36 +97,6 @@ const struct dk_run_job *dk_duty_order(struct dk_agent *agent, const struct dk_d
 void dk_duty_name(const struct dk_duty *duty, char out[64])
 {
     (void)snprintf(out, 64, "%lld.%d", (long long)duty->job, duty->attempt);
-}
-
-bool dk_duty_record(const struct dk_agent *agent, const struct dk_duty *duty, const char *name,
-                    struct dk_task_record *record)
-{
-    char folder_name[64];
-    bool found;
-    int folder;
-
-    dk_duty_name(duty, folder_name);
-    folder =
-        openat(agent->jobs_folder, folder_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (folder < 0)
-        return false;
-    found = dk_task_record_read(folder, name, record) && record->job == duty->job &&
-            record->attempt == duty->attempt;
-    (void)close(folder);
-    return found;
-}
-
-bool dk_duty_record_soon(const struct dk_agent *agent, const struct dk_duty *duty)
-{
-    struct dk_task_record record;
-
-    for (int tries = 0; tries < RECORD_TRIES; tries++) {
-        if (dk_duty_record(agent, duty, "task", &record))
-            return true;
-        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-    }
-    return false;
 }
 
 void dk_duty_note(struct dk_agent *agent, const struct dk_duty *duty, enum dk_ledger_kind kind,

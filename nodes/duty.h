@@ -77,8 +77,6 @@ struct dk_agent {
     struct dk_arena arena; /* of one order or record at a time */
 };
 
-int64_t dk_agent_now_us(void); /* monotonic */
-
 /* duty.c */
 struct dk_duty *dk_duty_find(const struct dk_agent *agent, int64_t job, int32_t attempt);
 struct dk_duty *dk_duty_add(struct dk_agent *agent, int64_t job, int32_t attempt);
@@ -89,18 +87,8 @@ void dk_duty_each(struct dk_agent *agent, void (*visit)(struct dk_agent *, struc
 /* The order of the duty, into the agent's arena, which is reset: borrowed until the next call. */
 const struct dk_run_job *dk_duty_order(struct dk_agent *agent, const struct dk_duty *duty);
 void dk_duty_name(const struct dk_duty *duty, char out[64]); /* "17.1": of its folder and cgroups */
-/* The record `name` in its folder; false: there is none of it. */
-bool dk_duty_record(const struct dk_agent *agent, const struct dk_duty *duty, const char *name,
-                    struct dk_task_record *record);
-/* The same for `task` of a keeper that has made the file and may be about to write into it. */
-bool dk_duty_record_soon(const struct dk_agent *agent, const struct dk_duty *duty);
 void dk_duty_note(struct dk_agent *agent, const struct dk_duty *duty, enum dk_ledger_kind kind,
                   int64_t number, struct dk_bytes bytes);
-
-/* launch.c: from ACCEPTED to STARTING, or to a report of why not. */
-void dk_duty_launch(struct dk_agent *agent, struct dk_duty *duty);
-void dk_duty_clean(struct dk_agent *agent,
-                   struct dk_duty *duty); /* epilog, folder, groups; ends the duty */
 
 /* settle.c: from what is in its folder to what is true. */
 struct dk_duty_end {
@@ -114,7 +102,8 @@ void dk_duty_report(struct dk_agent *agent, struct dk_duty *duty, const struct d
 void dk_duty_refuse(struct dk_agent *agent, struct dk_duty *duty, const char *why);
 /* Its keeper has ended, or may have: looks at the record. */
 void dk_duty_settle(struct dk_agent *agent, struct dk_duty *duty);
-void dk_duty_watch(struct dk_agent *agent, struct dk_duty *duty, int pid_fd);
+void dk_duty_clean(struct dk_agent *agent,
+                   struct dk_duty *duty); /* epilog, folder, groups; ends the duty */
 
 /* orders.c */
 void dk_agent_obey(struct dk_agent *agent, struct dk_delivery *delivery);
@@ -124,11 +113,16 @@ void dk_duty_kill(struct dk_agent *agent, struct dk_duty *duty); /* SIGKILL to a
 void dk_duty_term(struct dk_agent *agent, struct dk_duty *duty); /* SIGTERM to all of it */
 void dk_duty_warn(struct dk_agent *agent, struct dk_duty *duty); /* --signal */
 
-/* Kills what is left of a job that no keeper answers for; false: nothing was. */
-bool dk_duty_kill_left(struct dk_agent *agent, const struct dk_duty *duty);
+/* follow.c: while it runs. */
+void dk_duty_follow(struct dk_agent *agent, struct dk_duty *duty, int pid_fd); /* its keeper */
+/* docketd-task is another one: what the last one had not begun is settled as not begun. A keeper
+ * may have been made of which nobody told us. Who makes the record first has the job: with ours
+ * there, a keeper that is late leaves. */
+void dk_duty_send_again(struct dk_agent *agent, struct dk_duty *duty);
+void dk_agent_answered(struct dk_agent *agent, const struct dk_outbox_news *news);
+void dk_duty_keep_time(struct dk_agent *agent, struct dk_duty *duty); /* what is due by now */
 
 /* recover.c: at start. */
 enum dk_status dk_agent_recover(struct dk_agent *agent, struct dk_err *err);
-void dk_agent_tidy(struct dk_agent *agent); /* ends cgroups that no duty has */
 
 #endif

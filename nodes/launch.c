@@ -6,6 +6,7 @@
 #define _DEFAULT_SOURCE /* fchown */
 #include "nodes/duty.h"
 #include "nodes/env.h"
+#include "nodes/machine.h"
 #include "nodes/pattern.h"
 
 #include "base/check.h"
@@ -245,33 +246,29 @@ static enum dk_status pack(struct packing *packing, struct dk_err *err)
     return status;
 }
 
-void dk_duty_launch(struct dk_agent *agent, struct dk_duty *duty)
+enum dk_status dk_machine_launch(struct dk_agent *agent, struct dk_duty *duty, struct dk_err *err)
 {
     struct packing packing;
-    struct dk_err err = { 0 };
     enum dk_status status;
 
     begin(&packing, agent, duty, duty->is_first ? DK_TASK_BATCH : DK_TASK_PROLOG);
     if (!agent->is_root && packing.head.uid != (uint32_t)getuid())
-        status = dk_fail(&err, DK_INVALID, "this agent is not root and can't run jobs of uid %u",
+        status = dk_fail(err, DK_INVALID, "this agent is not root and can't run jobs of uid %u",
                          packing.head.uid);
     else
-        status = make_folder(&packing, &err);
+        status = make_folder(&packing, err);
     if (status == DK_OK)
-        status = pack(&packing, &err);
+        status = pack(&packing, err);
     if (status == DK_OK)
-        status = send(&packing, &err);
+        status = send(&packing, err);
     else
         dk_buf_release(&packing.out);
-    dk_duty_drop_blobs(duty);
-    duty->state = DK_DUTY_STARTING;
-    if (status != DK_OK)
-        dk_duty_refuse(agent, duty, err.text);
+    return status;
 }
 
 /* --- the end of a duty --- */
 
-static bool start_epilog(struct dk_agent *agent, struct dk_duty *duty)
+bool dk_machine_epilog(struct dk_agent *agent, struct dk_duty *duty)
 {
     struct packing packing;
     struct dk_err err = { 0 };
@@ -292,21 +289,13 @@ static bool start_epilog(struct dk_agent *agent, struct dk_duty *duty)
     return status == DK_OK;
 }
 
-void dk_duty_clean(struct dk_agent *agent, struct dk_duty *duty)
+void dk_machine_remove(struct dk_agent *agent, const struct dk_duty *duty)
 {
     char name[64];
 
-    if (agent->epilog[0] != '\0' && !duty->epilog_runs && duty->order.size > 0) {
-        duty->epilog_runs = true;
-        duty->state = DK_DUTY_CLEANING;
-        if (start_epilog(agent, duty))
-            return; /* comes back here when it has ended */
-    }
     dk_duty_name(duty, name);
     if (!dk_confine_close(&agent->confine, name))
         dk_journal(DK_JOURNAL_WARNING, "job %lld: its cgroup can't be removed",
                    (long long)duty->job);
     remove_folder(agent, duty);
-    dk_duty_note(agent, duty, DK_LEDGER_GONE, 0, (struct dk_bytes){ NULL, 0 });
-    dk_duty_remove(agent, duty);
 }

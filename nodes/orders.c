@@ -4,61 +4,19 @@
  * sync makes all of it durable, and only then are keepers made. An order to run and the order to
  * end the same job in one answer start nothing.
  */
-#define _GNU_SOURCE
 #include "nodes/duty.h"
-#include "nodes/procs.h"
+#include "nodes/machine.h"
 
 #include "base/check.h"
 #include "net/journal.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #define KILL_WAIT_US INT64_C(30000000)
 #define YOUNG_US INT64_C(20000) /* a process that may not have its own signal handling yet */
 
-static int64_t wall_us(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* --- signals --- */
-
-/* Everything of the job descends from its keeper. */
-static void signal_all(const struct dk_agent *agent, const struct dk_duty *duty, int signal)
-{
-    struct dk_task_record record;
-    char name[64];
-
-    dk_duty_name(duty, name);
-    if (signal == SIGKILL)
-        (void)dk_confine_signal(&agent->confine, name, signal);
-    if (dk_duty_record(agent, duty, "task", &record) && record.stage != DK_TASK_ENDED &&
-        dk_task_start_time(record.keeper) == record.keeper_start)
-        (void)dk_procs_signal_below(record.keeper, signal);
-}
-
-static void signal_batch(const struct dk_agent *agent, const struct dk_duty *duty, int signal)
-{
-    struct dk_task_record record;
-    int pid_fd;
-
-    if (!dk_duty_record(agent, duty, "task", &record) || record.stage != DK_TASK_RUNNING)
-        return;
-    /* Its number is its own while the keeper, its parent, has not waited for it. */
-    pid_fd = (int)syscall(SYS_pidfd_open, record.task, 0);
-    if (pid_fd < 0)
-        return;
-    if (dk_task_start_time(record.keeper) == record.keeper_start)
-        (void)syscall(SYS_pidfd_send_signal, pid_fd, signal, NULL, 0);
-    (void)close(pid_fd);
-}
 
 /* A process that was forked a moment ago still ignores what its keeper ignores; and before the
  * fork there is none. */
@@ -67,8 +25,8 @@ static bool is_young(const struct dk_agent *agent, const struct dk_duty *duty)
     struct dk_task_record record;
     int64_t age = 0;
 
-    if (dk_duty_record(agent, duty, "task", &record) && record.stage == DK_TASK_RUNNING)
-        age = wall_us() - record.started_us;
+    if (dk_machine_record(agent, duty, "task", &record) && record.stage == DK_TASK_RUNNING)
+        age = dk_agent_wall_us() - record.started_us;
     return age >= 0 && age < YOUNG_US;
 }
 
@@ -79,14 +37,14 @@ void dk_duty_term(struct dk_agent *agent, struct dk_duty *duty)
         return;
     }
     duty->again_us = 0;
-    signal_all(agent, duty, SIGTERM);
-    signal_all(agent, duty, SIGCONT);
+    dk_machine_signal_all(agent, duty, SIGTERM);
+    dk_machine_signal_all(agent, duty, SIGCONT);
 }
 
 void dk_duty_kill(struct dk_agent *agent, struct dk_duty *duty)
 {
     duty->kill_us = dk_agent_now_us() + 1000000; /* again, should one have slipped through */
-    signal_all(agent, duty, SIGKILL);
+    dk_machine_signal_all(agent, duty, SIGKILL);
 }
 
 /* A signal that is not for the script alone is for steps only, as in Slurm; a batch script without
@@ -102,7 +60,7 @@ void dk_duty_warn(struct dk_agent *agent, struct dk_duty *duty)
         (duty->state == DK_DUTY_RUNNING && is_young(agent, duty)))
         duty->warn_us = dk_agent_now_us() + YOUNG_US; /* again */
     else if (duty->state == DK_DUTY_RUNNING)
-        signal_batch(agent, duty, launch->signal);
+        dk_machine_signal_batch(agent, duty, launch->signal);
 }
 
 void dk_duty_end(struct dk_agent *agent, struct dk_duty *duty, enum dk_end_state state,
@@ -192,9 +150,9 @@ static void deliver(struct dk_agent *agent, const struct dk_order *order)
     if (duty->state != DK_DUTY_RUNNING)
         return;
     if (signal->target == DK_SIGNAL_TARGET_BATCH)
-        signal_batch(agent, duty, signal->signal);
+        dk_machine_signal_batch(agent, duty, signal->signal);
     else if (signal->target == DK_SIGNAL_TARGET_ALL)
-        signal_all(agent, duty, signal->signal);
+        dk_machine_signal_all(agent, duty, signal->signal);
 }
 
 /* The log knows its end: nothing more to report. */
@@ -279,7 +237,8 @@ static void unname(struct dk_agent *agent, struct dk_duty *duty)
 static void set_warning(struct dk_duty *duty, const struct dk_delivered *item)
 {
     const struct dk_job_spec *spec = &item->order.run_job.spec;
-    int64_t since = wall_us() - item->order.meta.time, before = spec->launch.signal_before_us;
+    int64_t since = dk_agent_wall_us() - item->order.meta.time,
+            before = spec->launch.signal_before_us;
 
     if (spec->launch.signal == 0 || spec->limit_us <= 0)
         return;
@@ -288,6 +247,18 @@ static void set_warning(struct dk_duty *duty, const struct dk_delivered *item)
     duty->warn_us = dk_agent_now_us() + spec->limit_us - before - (since > 0 ? since : 0);
     if (duty->warn_us < 1)
         duty->warn_us = 1;
+}
+
+/* From ACCEPTED to STARTING, or to a report of why not. */
+static void launch(struct dk_agent *agent, struct dk_duty *duty)
+{
+    struct dk_err err = { 0 };
+    enum dk_status status = dk_machine_launch(agent, duty, &err);
+
+    dk_duty_drop_blobs(duty);
+    duty->state = DK_DUTY_STARTING;
+    if (status != DK_OK)
+        dk_duty_refuse(agent, duty, err.text);
 }
 
 static void start_accepted(struct dk_agent *agent, struct dk_delivery *delivery)
@@ -312,11 +283,11 @@ static void start_accepted(struct dk_agent *agent, struct dk_delivery *delivery)
         set_warning(duty, &delivery->items[i]);
         if (status != DK_OK)
             dk_duty_refuse(agent, duty, err.text);
-        else if (agent->is_blank && dk_duty_kill_left(agent, duty) && duty->is_first)
+        else if (agent->is_blank && dk_machine_kill_left(agent, duty) && duty->is_first)
             dk_duty_refuse(agent, duty,
                            "it ran here already, and this node's record of it is gone");
         else if (duty->is_first || agent->prolog[0] != '\0')
-            dk_duty_launch(agent, duty);
+            launch(agent, duty);
         else
             duty->state = DK_DUTY_HELD;
     }
@@ -339,6 +310,6 @@ void dk_agent_obey(struct dk_agent *agent, struct dk_delivery *delivery)
                 forget(agent, duty);
         }
     if (agent->is_blank)
-        dk_agent_tidy(agent);
+        dk_machine_tidy(agent);
     agent->is_blank = false;
 }

@@ -6,18 +6,11 @@
  * what still runs of a job that the cluster names is killed, and the job is not run a second time
  * (orders.c).
  */
-#define _GNU_SOURCE
 #include "nodes/duty.h"
+#include "nodes/machine.h"
 
 #include "base/check.h"
 #include "net/journal.h"
-
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static void take_run(struct dk_agent *agent, struct dk_duty *duty,
                      const struct dk_ledger_entry *entry)
@@ -105,64 +98,16 @@ static void give(void *context, struct dk_ledger *ledger)
 
 static void find(struct dk_agent *agent, struct dk_duty *duty)
 {
-    char path[80], name[64];
-
-    dk_duty_name(duty, name);
-    (void)snprintf(path, sizeof(path), "%s/task", name);
     if (duty->state == DK_DUTY_REPORTED) {
         dk_outbox_report(agent->outbox, duty->job, duty->attempt,
                          (struct dk_bytes){ duty->report.data, (uint32_t)duty->report.size });
         return;
     }
-    if (duty->state == DK_DUTY_DONE || faccessat(agent->jobs_folder, path, F_OK, 0) != 0)
+    if (duty->state == DK_DUTY_DONE || !dk_machine_has_record(agent, duty))
         return;
-    (void)dk_duty_record_soon(agent, duty);
+    (void)dk_machine_record_soon(agent, duty);
     duty->state = DK_DUTY_RUNNING;
     dk_duty_settle(agent, duty);
-}
-
-static bool has_duty(const struct dk_agent *agent, const char *name)
-{
-    char *end = NULL;
-    int64_t job = strtoll(name, &end, 10);
-
-    return *end == '.' && dk_duty_find(agent, job, (int32_t)strtol(end + 1, NULL, 10)) != NULL;
-}
-
-static void leave_group(void *context, const char *name)
-{
-    const struct dk_agent *agent = context;
-
-    if (!has_duty(agent, name))
-        (void)dk_confine_close(&agent->confine, name);
-}
-
-void dk_agent_tidy(struct dk_agent *agent)
-{
-    dk_confine_each(&agent->confine, leave_group, agent);
-}
-
-static void leave_folders(const struct dk_agent *agent)
-{
-    static const char *const files[] = { "script", "task", "epilog" };
-    int fd = fcntl(agent->jobs_folder, F_DUPFD_CLOEXEC, 3);
-    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-    const struct dirent *entry;
-    char path[300];
-
-    if (folder == NULL)
-        return;
-    rewinddir(folder);
-    while ((entry = readdir(folder)) != NULL) {
-        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || has_duty(agent, entry->d_name))
-            continue;
-        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-            (void)snprintf(path, sizeof(path), "%s/%s", entry->d_name, files[i]);
-            (void)unlinkat(agent->jobs_folder, path, 0);
-        }
-        (void)unlinkat(agent->jobs_folder, entry->d_name, AT_REMOVEDIR);
-    }
-    (void)closedir(folder);
 }
 
 enum dk_status dk_agent_recover(struct dk_agent *agent, struct dk_err *err)
@@ -170,7 +115,7 @@ enum dk_status dk_agent_recover(struct dk_agent *agent, struct dk_err *err)
     const struct dk_ledger_owner owner = { agent, take, give };
     enum dk_status status;
 
-    agent->is_blank = faccessat(agent->folder, "ledger", F_OK, 0) != 0;
+    agent->is_blank = !dk_machine_has_ledger(agent);
     status = dk_ledger_open(&agent->ledger, agent->folder, &owner, err);
     if (status != DK_OK)
         return status;
@@ -178,7 +123,7 @@ enum dk_status dk_agent_recover(struct dk_agent *agent, struct dk_err *err)
         dk_journal(DK_JOURNAL_INFO, "%u jobs are known from before", agent->duty_count);
     dk_duty_each(agent, find);
     if (!agent->is_blank) /* else they are all that is known of jobs from before */
-        dk_agent_tidy(agent);
-    leave_folders(agent);
+        dk_machine_tidy(agent);
+    dk_machine_leave_folders(agent);
     return DK_OK;
 }

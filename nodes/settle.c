@@ -8,23 +8,15 @@
  *   not ended, of another boot             the machine went down under it, NODE_FAIL
  *   no record                              it could not be started
  */
-#define _GNU_SOURCE
 #include "nodes/duty.h"
-#include "nodes/env.h"
-#include "nodes/procs.h"
+#include "nodes/machine.h"
 
 #include "base/check.h"
 #include "event/request.h"
 #include "net/journal.h"
 
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/random.h>
-#include <sys/syscall.h>
+#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 /* --- reports --- */
 
@@ -48,7 +40,7 @@ void dk_duty_report(struct dk_agent *agent, struct dk_duty *duty, const struct d
     struct dk_bytes bytes;
     uint8_t key[16];
 
-    if (getrandom(key, sizeof(key), 0) == (ssize_t)sizeof(key))
+    if (dk_machine_random(key, sizeof(key)))
         request.meta.key = (struct dk_bytes){ key, sizeof(key) };
     report->job = duty->job;
     report->attempt = duty->attempt;
@@ -94,32 +86,10 @@ void dk_duty_refuse(struct dk_agent *agent, struct dk_duty *duty, const char *wh
 
 /* --- keepers --- */
 
-void dk_duty_watch(struct dk_agent *agent, struct dk_duty *duty, int pid_fd)
-{
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = duty };
-
-    if (duty->pid_fd >= 0)
-        (void)close(duty->pid_fd); /* which takes it out of the epoll, too */
-    duty->pid_fd = pid_fd;
-    DK_CHECK(epoll_ctl(agent->epoll, EPOLL_CTL_ADD, pid_fd, &event) == 0);
-}
-
-/* The keeper of the record, if it lives: a pidfd; -1: it is dead. */
-static int keeper_of(const struct dk_task_record *record)
-{
-    int pid_fd = (int)syscall(SYS_pidfd_open, record->keeper, 0);
-
-    if (pid_fd >= 0 && dk_task_start_time(record->keeper) != record->keeper_start) {
-        (void)close(pid_fd);
-        pid_fd = -1;
-    }
-    return pid_fd;
-}
-
 static bool read_record(const struct dk_agent *agent, const struct dk_duty *duty,
                         struct dk_task_record *record)
 {
-    return dk_duty_record(agent, duty, duty->epilog_runs ? "epilog" : "task", record);
+    return dk_machine_record(agent, duty, duty->epilog_runs ? "epilog" : "task", record);
 }
 
 /* --- how it ended --- */
@@ -127,8 +97,6 @@ static bool read_record(const struct dk_agent *agent, const struct dk_duty *duty
 static void judge(struct dk_agent *agent, const struct dk_duty *duty,
                   const struct dk_task_record *record, struct dk_duty_end *end)
 {
-    char name[64];
-
     end->record = record;
     if (record->why[0] != '\0')
         end->why = record->why;
@@ -137,8 +105,7 @@ static void judge(struct dk_agent *agent, const struct dk_duty *duty,
     else if (WIFSIGNALED(record->status))
         end->signal = WTERMSIG(record->status);
     end->state = record->status == 0 ? DK_END_STATE_COMPLETED : DK_END_STATE_FAILED;
-    dk_duty_name(duty, name);
-    if (dk_confine_oom(&agent->confine, name)) {
+    if (dk_machine_was_oom(agent, duty)) {
         end->state = DK_END_STATE_OUT_OF_MEMORY;
         end->why = "the kernel killed a process of it: it used more memory than it had";
     }
@@ -170,11 +137,8 @@ static void settle_ended(struct dk_agent *agent, struct dk_duty *duty,
                          const struct dk_task_record *record)
 {
     struct dk_duty_end end = { .state = DK_END_STATE_COMPLETED };
-    char name[64];
 
-    dk_duty_name(duty, name);
-    if (agent->confine.level != DK_CONFINE_NONE) /* what the keeper could not see */
-        (void)dk_confine_signal(&agent->confine, name, SIGKILL);
+    dk_machine_kill_group(agent, duty);
     if (duty->forgotten) {
         dk_duty_clean(agent, duty);
     } else if (!duty->is_first) {
@@ -183,19 +147,6 @@ static void settle_ended(struct dk_agent *agent, struct dk_duty *duty,
         judge(agent, duty, record, &end);
         dk_duty_report(agent, duty, &end);
     }
-}
-
-bool dk_duty_kill_left(struct dk_agent *agent, const struct dk_duty *duty)
-{
-    char mark[128], name[64];
-    bool any;
-
-    dk_env_mark(agent->options->name, agent->options->place->dir, duty->job, duty->attempt, mark);
-    dk_duty_name(duty, name);
-    any = dk_confine_signal(&agent->confine, name, SIGKILL) > 0;
-    for (int tries = 0; tries < 100 && dk_procs_signal_marked(mark, SIGKILL) > 0; tries++)
-        any = true;
-    return any;
 }
 
 static void settle_lost(struct dk_agent *agent, struct dk_duty *duty,
@@ -207,7 +158,7 @@ static void settle_lost(struct dk_agent *agent, struct dk_duty *duty,
                                                : "the process that kept it was killed" };
 
     if (!rebooted)
-        (void)dk_duty_kill_left(agent, duty);
+        (void)dk_machine_kill_left(agent, duty);
     if (duty->forgotten) {
         dk_duty_clean(agent, duty);
         return;
@@ -223,9 +174,7 @@ void dk_duty_settle(struct dk_agent *agent, struct dk_duty *duty)
     struct dk_task_record record;
     int keeper;
 
-    if (duty->pid_fd >= 0)
-        (void)close(duty->pid_fd);
-    duty->pid_fd = -1;
+    dk_machine_unwatch(duty);
     if (!read_record(agent, duty, &record)) {
         if (duty->epilog_runs)
             dk_duty_clean(agent, duty);
@@ -243,7 +192,7 @@ void dk_duty_settle(struct dk_agent *agent, struct dk_duty *duty)
         settle_ended(agent, duty, &record);
         return;
     }
-    keeper = strcmp(record.boot, agent->boot) == 0 ? keeper_of(&record) : -1;
+    keeper = strcmp(record.boot, agent->boot) == 0 ? dk_machine_keeper(&record) : -1;
     if (keeper < 0) {
         if (read_record(agent, duty, &record) && record.stage == DK_TASK_ENDED)
             settle_ended(agent, duty, &record); /* it ended between the two looks */
@@ -252,5 +201,18 @@ void dk_duty_settle(struct dk_agent *agent, struct dk_duty *duty)
         return;
     }
     duty->state = DK_DUTY_RUNNING;
-    dk_duty_watch(agent, duty, keeper);
+    dk_machine_watch(agent, duty, keeper);
+}
+
+void dk_duty_clean(struct dk_agent *agent, struct dk_duty *duty)
+{
+    if (agent->epilog[0] != '\0' && !duty->epilog_runs && duty->order.size > 0) {
+        duty->epilog_runs = true;
+        duty->state = DK_DUTY_CLEANING;
+        if (dk_machine_epilog(agent, duty))
+            return; /* comes back here when it has ended */
+    }
+    dk_machine_remove(agent, duty);
+    dk_duty_note(agent, duty, DK_LEDGER_GONE, 0, (struct dk_bytes){ NULL, 0 });
+    dk_duty_remove(agent, duty);
 }
