@@ -157,6 +157,7 @@ void dk_live_apply(struct dk_live *live, const struct dk_event *event)
     case DK_EVENT_BATCH_CLOSED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:
+    case DK_EVENT_SECRETS_ERASED:
     case DK_EVENT_TYPE_COUNT:
         break;
     }

@@ -43,6 +43,7 @@ int64_t dk_event_job(const struct dk_event *event)
     case DK_EVENT_BATCH_CLOSED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:
+    case DK_EVENT_SECRETS_ERASED:
     case DK_EVENT_TYPE_COUNT:
         break;
     }

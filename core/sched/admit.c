@@ -142,6 +142,9 @@ static void admit_one(struct dk_admission *admission)
     case DK_REQUEST_SIGNAL_JOB:
         dk_admit_signal(admission);
         return;
+    case DK_REQUEST_ERASE_SECRETS:
+        dk_admit_erase(admission);
+        return;
     case DK_REQUEST_TYPE_COUNT:
         break;
     }

@@ -45,6 +45,7 @@ void dk_admit_signal(struct dk_admission *admission);
 void dk_admit_end(struct dk_admission *admission);
 void dk_admit_step_start(struct dk_admission *admission);
 void dk_admit_step_end(struct dk_admission *admission);
+void dk_admit_erase(struct dk_admission *admission);
 void dk_admit_register(struct dk_admission *admission);
 void dk_admit_condition(struct dk_admission *admission);
 void dk_admit_beat(struct dk_admission *admission);

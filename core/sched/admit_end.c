@@ -255,6 +255,37 @@ void dk_admit_signal(struct dk_admission *admission)
                   (long long)job->id);
 }
 
+/* --- erasing --- */
+
+/* A user's scripts are needed until the last of his jobs has ended. */
+void dk_admit_erase(struct dk_admission *admission)
+{
+    const struct dk_erase_secrets *erase = &admission->request->erase_secrets;
+    struct dk_event *event;
+    uint32_t active, pending;
+
+    if (erase->uid < 0) {
+        dk_refuse(admission, DK_REJECT_REASON_INVALID, "uid %d is nobody's", erase->uid);
+        return;
+    }
+    if (!dk_asked_by_operator(admission) && admission->stamp->actor.uid != erase->uid) {
+        dk_refuse(admission, DK_REJECT_REASON_NOT_PERMITTED,
+                  "what user %d gave is erased by himself or by operators", erase->uid);
+        return;
+    }
+    active = dk_jobs_active_of(admission->core, erase->uid, &pending);
+    if (active > 0) {
+        dk_refuse(admission, DK_REJECT_REASON_WRONG_STATE,
+                  "user %d has %u pending and %u running jobs, which need what would be erased: "
+                  "erase when they have ended",
+                  erase->uid, pending, active - pending);
+        return;
+    }
+    event = dk_fact(admission, DK_EVENT_SECRETS_ERASED);
+    event->secrets_erased.uid = erase->uid;
+    event->secrets_erased.why = erase->why;
+}
+
 /* --- what nodes report --- */
 
 static const struct dk_job *job_reported(struct dk_admission *admission, int64_t id,

@@ -742,6 +742,7 @@ void dk_core_apply(struct dk_core *core, const struct dk_event *event)
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:
     case DK_EVENT_JOB_SIGNALLED:
+    case DK_EVENT_SECRETS_ERASED: /* the core never had them */
     case DK_EVENT_TYPE_COUNT:
         break;
     }

@@ -297,6 +297,10 @@ enum dk_status dk_core_check(const struct dk_core *core, const struct dk_event *
     case DK_EVENT_PARTITION_REMOVED:
     case DK_EVENT_PARTITION_CONFIGURED:
         return check_site(core, event, err);
+    case DK_EVENT_SECRETS_ERASED:
+        if (dk_jobs_active_of(core, event->secrets_erased.uid, NULL) > 0)
+            return bad(event, err, "the user has active jobs, which need what was erased", 0);
+        break;
     case DK_EVENT_STEP_STARTED:
     case DK_EVENT_STEP_ENDED:
     case DK_EVENT_POLICY_CONFIGURED:

@@ -74,6 +74,24 @@ void dk_job_drop(struct dk_core *core, uint32_t slot)
     core->job_free = slot;
 }
 
+uint32_t dk_jobs_active_of(const struct dk_core *core, int32_t uid, uint32_t *pending)
+{
+    uint32_t active = 0, waiting = 0;
+
+    for (uint32_t slot = 0; slot < core->job_limit; slot++) {
+        const struct dk_job *job = dk_job_at(core, slot);
+
+        if (job->state == DK_JOB_UNKNOWN || job->uid != uid ||
+            (job->array != NULL && job->array->waiting == 0)) /* its tasks count themselves */
+            continue;
+        active++;
+        waiting += job->state == DK_JOB_PENDING;
+    }
+    if (pending != NULL)
+        *pending = waiting;
+    return active;
+}
+
 static struct dk_text why_lost(struct dk_arena *arena, struct dk_text node, const char *what)
 {
     struct dk_text parts[3] = { dk_text_of("node "), node, dk_text_of(what) };

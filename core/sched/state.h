@@ -319,6 +319,9 @@ static inline uint32_t dk_job_slot(const struct dk_core *core, int64_t id)
 
 uint32_t dk_job_new(struct dk_core *core, int64_t id);
 void dk_job_drop(struct dk_core *core, uint32_t slot);
+/* How many active jobs the user has; *pending of them wait (NULL is fine). Goes through all jobs.
+ */
+uint32_t dk_jobs_active_of(const struct dk_core *core, int32_t uid, uint32_t *pending);
 /* Makes the event what follows for a job whose node is gone: back to the queue, or NODE_FAIL
  * because "node NODE" and `what`. */
 void dk_job_lost_node(const struct dk_job *job, struct dk_event *event, struct dk_arena *arena,

@@ -407,6 +407,20 @@ static void configuration_applied(struct auditor *auditor, const struct dk_clust
     auditor->beat_timeout = config->policy.beat_timeout_us;
 }
 
+/* Who still has something to run needs its script. */
+static void secrets_erased(struct auditor *auditor, int32_t uid)
+{
+    for (int64_t id = 1; id <= auditor->job_last; id++) {
+        const struct audit_job *job = &auditor->jobs[id];
+
+        if (job->uid == uid &&
+            (job->state == PENDING || job->state == RUNNING || job->state == ENDING ||
+             (job->is_array && (job->waiting > 0 || job->live > 0))))
+            auditor_complain(auditor, "the secrets of user %d are erased, who has job %lld", uid,
+                             (long long)id);
+    }
+}
+
 /* --- in order --- */
 
 static void batch_closed(struct auditor *auditor, const struct dk_batch_closed *event)
@@ -471,6 +485,9 @@ static void event_take(struct auditor *auditor, const struct dk_event *event)
         break;
     case DK_EVENT_BATCH_CLOSED:
         batch_closed(auditor, &event->batch_closed);
+        break;
+    case DK_EVENT_SECRETS_ERASED:
+        secrets_erased(auditor, event->secrets_erased.uid);
         break;
     case DK_EVENT_JOBS_PLANNED:
         jobs_planned(auditor, &event->jobs_planned);

@@ -404,6 +404,15 @@ static void signal_job(struct people *people, struct dk_batcher *batcher, int64_
     (void)ask(people, batcher, now, &request, chance(people, 70));
 }
 
+static void erase_secrets(struct people *people, struct dk_batcher *batcher, int64_t now)
+{
+    struct dk_request request = { .type = DK_REQUEST_ERASE_SECRETS };
+
+    request.erase_secrets.uid = 1000 + (int32_t)below(people, 5) - 1;
+    request.erase_secrets.why = dk_text_of("left");
+    (void)ask(people, batcher, now, &request, chance(people, 50));
+}
+
 static void change_account(struct people *people, struct dk_batcher *batcher, int64_t now)
 {
     struct dk_request request = { .type = DK_REQUEST_UPDATE_JOB };
@@ -416,10 +425,12 @@ static void change_account(struct people *people, struct dk_batcher *batcher, in
 
 static void second_thought(struct people *people, struct dk_batcher *batcher, int64_t now)
 {
-    uint64_t what = below(people, 100 + (people->options->limits ? 15 : 0));
+    uint64_t what = below(people, 100 + (people->options->limits ? 20 : 0));
     uint32_t node = (uint32_t)below(people, people->node_count);
 
-    if (what >= 110)
+    if (what >= 115)
+        erase_secrets(people, batcher, now);
+    else if (what >= 110)
         apply_configuration(people, batcher, now);
     else if (what >= 105)
         signal_job(people, batcher, now);

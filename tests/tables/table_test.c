@@ -265,6 +265,10 @@ static bool request_of(const char *row, struct dk_request *request)
         request->type = DK_REQUEST_SIGNAL_JOB;
         request->signal_job.job = number(row, "job");
         request->signal_job.signal = (int32_t)number(row, "signal");
+    } else if (strcmp(verb, "erase") == 0) {
+        memset(request, 0, sizeof(*request));
+        request->type = DK_REQUEST_ERASE_SECRETS;
+        request->erase_secrets.uid = (int32_t)number(row, "uid");
     } else if (strcmp(verb, "beat") == 0) {
         memset(request, 0, sizeof(*request));
         request->type = DK_REQUEST_BEAT_NODES;
