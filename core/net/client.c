@@ -1,4 +1,4 @@
-/* client.c - HTTP/1.1 on a Unix socket, as much of it as our own servers speak
+/* client.c - HTTP/1.1 on a Unix socket or TCP, as much of it as our own servers speak
  *
  * One buffer is filled from the socket; head, sizes of chunks and bodies are taken from its front.
  */
@@ -6,9 +6,14 @@
 #include "net/client.h"
 
 #include "base/check.h"
+#include "net/address.h"
+#include "net/munge.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,18 +25,36 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { INPUT_SIZE = 65536, HEAD_SIZE = 2048, PATH_MAX_BYTES = 4096 };
+enum {
+    INPUT_SIZE = 65536,
+    HEAD_SIZE = 2048,
+    PATH_MAX_BYTES = 4096,
+    CONNECT_MS = 1500, /* a lost packet is sent again after one second */
+    MUNGE_MS = 10000,
+    MUNGE_PAUSE_MS = 200,
+    KEEP_IDLE_S = 5, /* a server that has vanished is found out after 5 + 3 * 3 s */
+    KEEP_EVERY_S = 3,
+    KEEP_TRIES = 3,
+    UNHEARD_MS = 15000 /* what was sent and nobody confirmed */
+};
 
 struct dk_client {
     int fd;
-    char path[PATH_MAX_BYTES];
+    char path[PATH_MAX_BYTES]; /* or HOST:PORT */
+    bool is_remote, demands;
+    const char *munge_socket;
     size_t first, limit; /* what is in the buffer and not taken */
     uint8_t input[INPUT_SIZE];
 };
 
 struct call {
     struct dk_client *client;
-    int64_t deadline_ms; /* -1: none */
+    const char *method, *target, *type;
+    const void *body;
+    size_t size;
+    char credential[DK_CREDENTIAL_SIZE_MAX]; /* of the call; "" over a Unix socket */
+    char proof[DK_CREDENTIAL_SIZE_MAX];      /* and of its answer; "": none */
+    int64_t deadline_ms;                     /* -1: none */
     struct dk_reply *reply;
     dk_client_sink sink;
     void *context;
@@ -56,7 +79,7 @@ static void hang_up(struct dk_client *client)
     client->first = client->limit = 0;
 }
 
-static enum dk_status dial(struct dk_client *client, struct dk_err *err)
+static enum dk_status dial_local(struct dk_client *client, struct dk_err *err)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     char folder[PATH_MAX_BYTES];
@@ -91,6 +114,74 @@ done:
     return status;
 }
 
+/* Connected within CONNECT_MS, or errno says why not. */
+static int connect_to(const struct addrinfo *at)
+{
+    const int on = 1, idle = KEEP_IDLE_S, every = KEEP_EVERY_S, tries = KEEP_TRIES,
+              unheard = UNHEARD_MS;
+    struct pollfd poll_fd = { .events = POLLOUT };
+    socklen_t size = sizeof(int);
+    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0;
+
+    if (fd < 0)
+        return -1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard, sizeof(unheard));
+    if (connect(fd, at->ai_addr, at->ai_addrlen) != 0)
+        error = errno;
+    poll_fd.fd = fd;
+    if (error == EINPROGRESS) {
+        int64_t until = now_ms() + CONNECT_MS, left = CONNECT_MS;
+        int ready = 0;
+
+        while (left > 0 && (ready = poll(&poll_fd, 1, (int)left)) < 0 && errno == EINTR)
+            left = until - now_ms();
+        if (ready <= 0)
+            error = ETIMEDOUT;
+        else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+            error = errno;
+    }
+    if (error == 0)
+        return fd;
+    (void)close(fd);
+    errno = error;
+    return -1;
+}
+
+static enum dk_status dial_remote(struct dk_client *client, struct dk_err *err)
+{
+    struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                              .ai_socktype = SOCK_STREAM,
+                              .ai_flags = AI_NUMERICSERV },
+                    *found = NULL;
+    char host[DK_HOST_MAX], port[6];
+    enum dk_status status = dk_address_split(client->path, host, port, err);
+    int error;
+
+    if (status != DK_OK)
+        return status;
+    error = getaddrinfo(host, port, &hints, &found);
+    if (error != 0)
+        return dk_fail(err, DK_NOT_FOUND, "nobody answers at '%s': %s", client->path,
+                       gai_strerror(error));
+    for (const struct addrinfo *at = found; client->fd < 0 && at != NULL; at = at->ai_next)
+        client->fd = connect_to(at);
+    if (client->fd < 0)
+        status =
+            dk_fail(err, DK_NOT_FOUND, "nobody answers at '%s': %s", client->path, strerror(errno));
+    freeaddrinfo(found);
+    return status;
+}
+
+static enum dk_status dial(struct dk_client *client, struct dk_err *err)
+{
+    return client->is_remote ? dial_remote(client, err) : dial_local(client, err);
+}
+
 enum dk_status dk_client_open(struct dk_client **out, const char *path, struct dk_err *err)
 {
     struct dk_client *client = malloc(sizeof(*client));
@@ -100,6 +191,9 @@ enum dk_status dk_client_open(struct dk_client **out, const char *path, struct d
     *out = NULL;
     client->fd = -1;
     client->first = client->limit = 0;
+    client->is_remote = !dk_address_is_path(path);
+    client->demands = false;
+    client->munge_socket = NULL;
     if (strlen(path) >= sizeof(client->path)) {
         free(client);
         return dk_fail(err, DK_TOO_LARGE, "the path of the socket is too long");
@@ -112,6 +206,12 @@ enum dk_status dk_client_open(struct dk_client **out, const char *path, struct d
     }
     *out = client;
     return DK_OK;
+}
+
+void dk_client_prove(struct dk_client *client, const char *munge_socket, bool demands)
+{
+    client->munge_socket = munge_socket;
+    client->demands = demands && client->is_remote;
 }
 
 void dk_client_close(struct dk_client *client)
@@ -254,6 +354,8 @@ static enum dk_status take_header(struct call *call, char *line, struct dk_err *
         call->stays = false;
     } else if (strcasecmp(line, "docket-seq") == 0) {
         call->reply->seq = strtoll(value, NULL, 10);
+    } else if (strcasecmp(line, "docket-credential") == 0) {
+        (void)snprintf(call->proof, sizeof(call->proof), "%s", value);
     } else if (strcasecmp(line, "content-type") == 0) {
         (void)snprintf(call->reply->type, sizeof(call->reply->type), "%.*s",
                        (int)strcspn(value, ";"), value);
@@ -339,53 +441,125 @@ static enum dk_status take_chunks(struct call *call, struct dk_err *err)
     }
 }
 
-static enum dk_status try_once(struct call *call, struct iovec parts[2], struct dk_err *err)
+/* --- proof --- */
+
+static enum dk_status make_credential(struct call *call, struct dk_err *err)
 {
-    struct iovec sent[2] = { parts[0], parts[1] };
+    const struct timespec pause = { .tv_nsec = MUNGE_PAUSE_MS * 1000000 };
+    const struct dk_client *client = call->client;
+    int64_t until = now_ms() + MUNGE_MS;
+    uint8_t digest[DK_DIGEST_SIZE];
+    enum dk_status status;
+
+    if (call->deadline_ms >= 0 && call->deadline_ms < until)
+        until = call->deadline_ms;
+    dk_digest_call(call->method, call->target, call->body, call->size, digest);
+    for (;;) {
+        status = dk_credential_make(client->munge_socket, digest, call->credential, err);
+        if (status != DK_BUSY || now_ms() >= until)
+            break;
+        (void)nanosleep(&pause, NULL);
+    }
+    if (status != DK_OK && err != NULL)
+        err->status = DK_END;
+    return status == DK_OK ? DK_OK : DK_END;
+}
+
+/* Whoever answers without proof, or with another's, may be anybody. */
+static enum dk_status check_proof(const struct call *call, struct dk_err *err)
+{
+    const struct dk_client *client = call->client;
+    const struct dk_reply *reply = call->reply;
+    struct dk_credential credential;
+    uint8_t digest[DK_DIGEST_SIZE];
+
+    dk_digest_answer(call->credential, reply->status, reply->seq, reply->body.data,
+                     reply->body.size, digest);
+    dk_credential_look(client->munge_socket, call->proof[0] != '\0' ? call->proof : NULL, digest,
+                       &credential);
+    if (credential.proof == DK_PROOF_UNAVAILABLE)
+        return dk_fail(err, DK_END, "%s", credential.why);
+    if (credential.proof != DK_PROOF_GOOD)
+        return dk_fail(err, DK_NOT_PERMITTED, "'%s' does not prove its answer: %s", client->path,
+                       credential.why);
+    if (credential.uid != 0 && credential.uid != (int32_t)getuid())
+        return dk_fail(err, DK_NOT_PERMITTED, "'%s' is of user %d, neither root nor our own",
+                       client->path, credential.uid);
+    return DK_OK;
+}
+
+/* --- a call --- */
+
+static bool add_head(const struct call *call, struct dk_buf *head)
+{
+    char line[HEAD_SIZE];
+
+    (void)snprintf(line, sizeof(line), " HTTP/1.1\r\nHost: docket\r\n%s%s%sContent-Length: %zu\r\n",
+                   call->type != NULL ? "Content-Type: " : "", call->type != NULL ? call->type : "",
+                   call->type != NULL ? "\r\n" : "", call->size);
+    return dk_buf_add_text(head, call->method) && dk_buf_add_text(head, " ") &&
+           dk_buf_add_text(head, call->target) && dk_buf_add_text(head, line) &&
+           (call->credential[0] == '\0' ||
+            (dk_buf_add_text(head, "Docket-Credential: ") &&
+             dk_buf_add_text(head, call->credential) && dk_buf_add_text(head, "\r\n"))) &&
+           (!call->client->demands || dk_buf_add_text(head, "Docket-Prove: 1\r\n")) &&
+           dk_buf_add_text(head, "\r\n");
+}
+
+static enum dk_status send_call(struct call *call, struct dk_err *err)
+{
+    struct dk_buf head;
+    struct iovec parts[2];
+    enum dk_status status;
+
+    dk_buf_init(&head, &dk_heap, (size_t)1 << 20);
+    if (add_head(call, &head)) {
+        parts[0] = (struct iovec){ head.data, head.size };
+        parts[1] = (struct iovec){ (void *)(uintptr_t)call->body, call->size };
+        status = send_all(call, parts, call->size > 0 ? 2 : 1, err);
+    } else {
+        status = dk_fail(err, DK_TOO_LARGE, "the target is longer than a megabyte");
+    }
+    dk_buf_release(&head);
+    return status;
+}
+
+static enum dk_status try_once(struct call *call, struct dk_err *err)
+{
     enum dk_status status = DK_OK;
 
     if (call->client->fd < 0)
         status = dial(call->client, err);
+    if (status == DK_OK && call->client->is_remote)
+        status = make_credential(call, err);
     if (status == DK_OK)
-        status = send_all(call, sent, parts[1].iov_len > 0 ? 2 : 1, err);
+        status = send_call(call, err);
     if (status == DK_OK)
         status = take_head(call, err);
-    if (status != DK_OK)
-        return status;
-    return call->length == -1 ? take_chunks(call, err) : take_bytes(call, call->length, err);
+    if (status == DK_OK)
+        status = call->length == -1 ? take_chunks(call, err) : take_bytes(call, call->length, err);
+    if (status == DK_OK && call->client->demands && call->sink == NULL &&
+        call->reply->status == 200)
+        status = check_proof(call, err);
+    return status;
 }
 
-static enum dk_status run(struct call *call, const char *method, const char *target,
-                          const char *type, const void *body, size_t size, int timeout_ms,
-                          struct dk_err *err)
+static enum dk_status run(struct call *call, int timeout_ms, struct dk_err *err)
 {
-    char head[HEAD_SIZE];
-    struct dk_buf large;
-    struct iovec parts[2];
     bool was_open = call->client->fd >= 0;
     enum dk_status status;
 
-    dk_buf_init(&large, &dk_heap, (size_t)1 << 20);
-    (void)snprintf(head, sizeof(head),
-                   " HTTP/1.1\r\nHost: docket\r\n%s%s%sContent-Length: %zu\r\n\r\n",
-                   type != NULL ? "Content-Type: " : "", type != NULL ? type : "",
-                   type != NULL ? "\r\n" : "", size);
-    if (!dk_buf_add_text(&large, method) || !dk_buf_add_text(&large, " ") ||
-        !dk_buf_add_text(&large, target) || !dk_buf_add_text(&large, head)) {
-        dk_buf_release(&large);
-        return dk_fail(err, DK_TOO_LARGE, "the target is longer than a megabyte");
-    }
-    parts[0] = (struct iovec){ large.data, large.size };
-    parts[1] = (struct iovec){ (void *)(uintptr_t)body, size };
+    call->reply->status = 0;
+    call->reply->seq = 0;
+    call->reply->type[0] = '\0';
     call->deadline_ms = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
-    status = try_once(call, parts, err);
+    status = try_once(call, err);
     if (status == DK_IO && was_open && !call->any) { /* it had been closed while we were away */
         hang_up(call->client);
-        status = try_once(call, parts, err);
+        status = try_once(call, err);
     }
     if (status != DK_OK || !call->stays || call->length == -2)
         hang_up(call->client);
-    dk_buf_release(&large);
     return status;
 }
 
@@ -393,26 +567,31 @@ enum dk_status dk_client_call(struct dk_client *client, const char *method, cons
                               const char *type, const void *body, size_t size, int timeout_ms,
                               struct dk_reply *reply, struct dk_err *err)
 {
-    struct call call = { .client = client, .reply = reply };
+    struct call call = { .client = client,
+                         .method = method,
+                         .target = target,
+                         .type = type,
+                         .body = body,
+                         .size = size,
+                         .reply = reply };
 
-    reply->status = 0;
-    reply->seq = 0;
-    reply->type[0] = '\0';
     dk_buf_clear(&reply->body);
-    return run(&call, method, target, type, body, size, timeout_ms, err);
+    return run(&call, timeout_ms, err);
 }
 
 enum dk_status dk_client_stream(struct dk_client *client, const char *target, int timeout_ms,
                                 dk_client_sink sink, void *context, struct dk_reply *reply,
                                 struct dk_err *err)
 {
-    struct call call = { .client = client, .reply = reply, .sink = sink, .context = context };
+    struct call call = { .client = client,
+                         .method = "GET",
+                         .target = target,
+                         .reply = reply,
+                         .sink = sink,
+                         .context = context };
 
-    reply->status = 0;
-    reply->seq = 0;
-    reply->type[0] = '\0';
     dk_buf_clear(&reply->body);
-    return run(&call, "GET", target, NULL, NULL, 0, timeout_ms, err);
+    return run(&call, timeout_ms, err);
 }
 
 bool dk_client_escape(struct dk_buf *out, const char *text)

@@ -1,6 +1,6 @@
 /* crowd.c - who is connected to a server (crowd.h)
  *
- * Users with a connection are few: a list. */
+ * Users with a connection are few, addresses of agents may be ten thousand: short lists by hash. */
 #include "net/crowd.h"
 
 #include "base/check.h"
@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { BUCKETS = 1024 };
+
 struct dk_crowd_place {
     struct dk_crowd_place *next;
-    int32_t uid;
+    uint64_t who;
     uint32_t connections;
     size_t body_bytes, answer_bytes;
 };
@@ -21,7 +23,7 @@ struct dk_crowd {
     size_t body_bytes_max;
     int32_t own_uid;
     pthread_mutex_t lock; /* of all below */
-    struct dk_crowd_place *first;
+    struct dk_crowd_place *buckets[BUCKETS];
     uint32_t all; /* connections of those who are counted */
 };
 
@@ -42,42 +44,53 @@ void dk_crowd_destroy(struct dk_crowd *crowd)
 {
     if (crowd == NULL)
         return;
-    while (crowd->first != NULL) {
-        struct dk_crowd_place *place = crowd->first;
+    for (size_t i = 0; i < BUCKETS; i++) {
+        while (crowd->buckets[i] != NULL) {
+            struct dk_crowd_place *place = crowd->buckets[i];
 
-        crowd->first = place->next;
-        free(place);
+            crowd->buckets[i] = place->next;
+            free(place);
+        }
     }
     (void)pthread_mutex_destroy(&crowd->lock);
     free(crowd);
 }
 
-static struct dk_crowd_place *place_of(struct dk_crowd *crowd, int32_t uid)
+static struct dk_crowd_place **bucket_of(struct dk_crowd *crowd, uint64_t who)
 {
-    struct dk_crowd_place *place = crowd->first;
+    return &crowd->buckets[(who * UINT64_C(0x9e3779b97f4a7c15)) >> 54];
+}
 
-    while (place != NULL && place->uid != uid)
+static struct dk_crowd_place *place_of(struct dk_crowd *crowd, uint64_t who)
+{
+    struct dk_crowd_place **first = bucket_of(crowd, who), *place = *first;
+
+    while (place != NULL && place->who != who)
         place = place->next;
     if (place != NULL)
         return place;
     place = calloc(1, sizeof(*place));
     DK_CHECK(place != NULL);
-    place->uid = uid;
-    place->next = crowd->first;
-    crowd->first = place;
+    place->who = who;
+    place->next = *first;
+    *first = place;
     return place;
 }
 
-bool dk_crowd_enter(struct dk_crowd *crowd, int32_t uid, struct dk_crowd_place **place)
+bool dk_crowd_enter_user(struct dk_crowd *crowd, int32_t uid, struct dk_crowd_place **place)
+{
+    *place = NULL;
+    return uid == 0 || uid == crowd->own_uid || dk_crowd_enter(crowd, (uint32_t)uid, place);
+}
+
+bool dk_crowd_enter(struct dk_crowd *crowd, uint64_t who, struct dk_crowd_place **place)
 {
     bool entered = false;
 
     *place = NULL;
-    if (uid == 0 || uid == crowd->own_uid)
-        return true;
     DK_CHECK(pthread_mutex_lock(&crowd->lock) == 0);
     if (crowd->all < crowd->all_max) {
-        struct dk_crowd_place *own = place_of(crowd, uid);
+        struct dk_crowd_place *own = place_of(crowd, who);
 
         if (own->connections < crowd->user_max) {
             own->connections++;
@@ -92,10 +105,11 @@ bool dk_crowd_enter(struct dk_crowd *crowd, int32_t uid, struct dk_crowd_place *
 
 void dk_crowd_leave(struct dk_crowd *crowd, struct dk_crowd_place *place)
 {
-    struct dk_crowd_place **at = &crowd->first;
+    struct dk_crowd_place **at;
 
     if (place == NULL)
         return;
+    at = bucket_of(crowd, place->who);
     DK_CHECK(pthread_mutex_lock(&crowd->lock) == 0);
     crowd->all--;
     if (--place->connections == 0) {

@@ -6,18 +6,19 @@
  * whatever thread, resumes it; it then calls `take` once more, and that call queues the answer.
  * Both sides look at `answered` and `suspended` under the exchange's lock, so neither can be
  * missed. */
-#define _GNU_SOURCE /* struct ucred, O_PATH */
+#define _GNU_SOURCE /* struct ucred */
 #include "net/http.h"
 
 #include "base/check.h"
 #include "base/json.h"
+#include "net/address.h"
 #include "net/crowd.h"
+#include "net/listen.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,9 +26,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define BODY_MAX_DEFAULT ((uint64_t)16 << 20)
@@ -39,24 +38,39 @@ enum {
     DESCRIPTORS_OTHER = 256, /* for the files of whoever serves */
     BODIES_PER_USER = 2,     /* of the largest size, on their way in */
     SILENT_SECONDS_MAX = 30,
-    BACKLOG = 512,
-    PATH_MAX_BYTES = 4096
+    REMOTES_MAX = 4,
+    ADDRESS_SIZE = 320,
+    KEEP_IDLE_S = 10, /* a TCP peer that has vanished is found out after 10 + 3 * 5 s */
+    KEEP_EVERY_S = 5,
+    KEEP_TRIES = 3
+};
+
+/* One socket that listens, with a crowd of its own: nobody on the network closes the Unix socket.
+ */
+struct door {
+    struct dk_http_server *server;
+    struct MHD_Daemon *daemon;
+    struct dk_crowd *crowd;
+    bool is_remote;
 };
 
 struct dk_http_server {
     struct dk_http_options options;
-    struct MHD_Daemon *local, *remote;
-    struct dk_crowd *crowd;
+    struct door local, remotes[REMOTES_MAX];
+    uint32_t remote_count;
     char *socket;
 };
 
 struct dk_http_exchange {
-    struct dk_http_server *server;
+    const struct door *door;
     struct MHD_Connection *connection;
     const char *method;
-    char *path;
+    char *path, *target;
     struct dk_buf body;
     struct dk_peer peer;
+    char address[INET6_ADDRSTRLEN]; /* of who is at the other end; "" on a Unix socket */
+    dk_http_sealer *sealer;
+    void *sealer_context;
     struct dk_crowd_place *place;
     size_t body_taken, answer_taken; /* bytes of the place's share */
     pthread_mutex_t lock;
@@ -93,12 +107,22 @@ static void answer_with(struct dk_http_exchange *exchange, unsigned status,
 void dk_http_answer(struct dk_http_exchange *exchange, int status, const char *type, int64_t seq,
                     struct dk_buf *body)
 {
+    if (exchange->sealer != NULL)
+        exchange->sealer(exchange->sealer_context, exchange, status, type, seq, body);
+    else
+        dk_http_answer_sealed(exchange, status, type, seq, body, NULL);
+}
+
+void dk_http_answer_sealed(struct dk_http_exchange *exchange, int status, const char *type,
+                           int64_t seq, struct dk_buf *body, const char *credential)
+{
     struct dk_buf *kept;
     struct MHD_Response *response;
     char number[32];
 
+    exchange->sealer = NULL;
     if (body->size > ANSWER_SMALL) {
-        if (!dk_crowd_send(exchange->server->crowd, exchange->place, body->size)) {
+        if (!dk_crowd_send(exchange->door->crowd, exchange->place, body->size)) {
             dk_buf_release(body);
             dk_http_fail(exchange, 503, "BUSY",
                          "%zu MiB of answers to user %d are not read yet; read them and ask again",
@@ -122,6 +146,8 @@ void dk_http_answer(struct dk_http_exchange *exchange, int status, const char *t
     }
     if (status == 503)
         (void)MHD_add_response_header(response, "Retry-After", "1");
+    if (credential != NULL)
+        (void)MHD_add_response_header(response, "Docket-Credential", credential);
     answer_with(exchange, (unsigned)status, response);
 }
 
@@ -165,6 +191,32 @@ const uint8_t *dk_http_body(const struct dk_http_exchange *exchange, size_t *siz
 struct dk_peer dk_http_peer(const struct dk_http_exchange *exchange)
 {
     return exchange->peer;
+}
+
+void dk_http_set_peer(struct dk_http_exchange *exchange, struct dk_peer peer)
+{
+    exchange->peer = peer;
+}
+
+bool dk_http_is_remote(const struct dk_http_exchange *exchange)
+{
+    return exchange->door->is_remote;
+}
+
+const char *dk_http_address(const struct dk_http_exchange *exchange)
+{
+    return exchange->address;
+}
+
+const char *dk_http_target(const struct dk_http_exchange *exchange)
+{
+    return exchange->target;
+}
+
+void dk_http_seal(struct dk_http_exchange *exchange, dk_http_sealer *sealer, void *context)
+{
+    exchange->sealer = sealer;
+    exchange->sealer_context = context;
 }
 
 const char *dk_http_param(struct dk_http_exchange *exchange, const char *name)
@@ -222,45 +274,96 @@ static struct dk_peer peer_of(struct MHD_Connection *connection)
     return (struct dk_peer){ (int32_t)credential.uid, (int32_t)credential.gid, credential.pid };
 }
 
+/* Who is at the other end of TCP, for shares: an IPv4 address, or the network of an IPv6 one, of
+ * which one host may have all addresses. */
+static uint64_t share_of(const struct sockaddr_storage *address)
+{
+    uint64_t share = 0;
+
+    if (address->ss_family == AF_INET)
+        return UINT64_C(1) << 32 |
+               ((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr;
+    if (address->ss_family == AF_INET6)
+        memcpy(&share, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr,
+               sizeof(share));
+    return share;
+}
+
+static bool enter(const struct door *door, struct MHD_Connection *connection, int fd,
+                  struct dk_crowd_place **place)
+{
+    const int on = 1, idle = KEEP_IDLE_S, every = KEEP_EVERY_S, tries = KEEP_TRIES;
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof(address);
+
+    if (!door->is_remote)
+        return dk_crowd_enter_user(door->crowd, peer_of(connection).uid, place);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
+    if (getpeername(fd, (struct sockaddr *)&address, &size) != 0)
+        return false;
+    return dk_crowd_enter(door->crowd, share_of(&address), place);
+}
+
 /* A connection comes or goes. The library can't be told to refuse one here; hung up, it is closed
  * as if the client had done so. */
 static void connected(void *context, struct MHD_Connection *connection, void **slot,
                       enum MHD_ConnectionNotificationCode code)
 {
-    const struct dk_http_server *server = context;
+    const struct door *door = context;
     const union MHD_ConnectionInfo *info;
     struct dk_crowd_place *place = *slot;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        dk_crowd_leave(server->crowd, place);
+        dk_crowd_leave(door->crowd, place);
         return;
     }
-    if (!dk_crowd_enter(server->crowd, peer_of(connection).uid, &place)) {
-        info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        if (info != NULL)
-            (void)shutdown(info->connect_fd, SHUT_RDWR);
-    }
+    info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info != NULL && !enter(door, connection, info->connect_fd, &place))
+        (void)shutdown(info->connect_fd, SHUT_RDWR);
     *slot = place;
 }
 
-static struct dk_http_exchange *exchange_create(struct dk_http_server *server,
-                                                struct MHD_Connection *connection, const char *path,
-                                                const char *method)
+static void note_address(struct dk_http_exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *at = info != NULL ? info->client_addr : NULL;
+    const char *text = NULL;
+
+    if (at != NULL && at->sa_family == AF_INET)
+        text = inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)at)->sin_addr,
+                         exchange->address, sizeof(exchange->address));
+    else if (at != NULL && at->sa_family == AF_INET6)
+        text = inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)at)->sin6_addr,
+                         exchange->address, sizeof(exchange->address));
+    if (text == NULL)
+        (void)snprintf(exchange->address, sizeof(exchange->address), "?");
+}
+
+/* The first that is heard of a request: its target as it was sent, before it is taken apart. */
+static void *exchange_create(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct dk_http_exchange *exchange = calloc(1, sizeof(*exchange));
+    const struct door *door = context;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
-    if (exchange == NULL)
-        return NULL;
+    DK_CHECK(exchange != NULL);
     exchange->place = info != NULL ? info->socket_context : NULL;
-    exchange->server = server;
+    exchange->door = door;
     exchange->connection = connection;
-    exchange->method = method; /* the library keeps it as long as the request */
-    exchange->path = strdup(path);
-    dk_buf_init(&exchange->body, &dk_heap, server->options.body_max);
+    exchange->target = strdup(target);
+    DK_CHECK(exchange->target != NULL);
+    dk_buf_init(&exchange->body, &dk_heap, door->server->options.body_max);
     DK_CHECK(pthread_mutex_init(&exchange->lock, NULL) == 0);
-    exchange->peer = peer_of(connection);
+    exchange->peer = (struct dk_peer){ -1, -1, -1 };
+    if (door->is_remote)
+        note_address(exchange);
+    else
+        exchange->peer = peer_of(connection);
     return exchange;
 }
 
@@ -280,14 +383,14 @@ static void handle(struct dk_http_exchange *exchange)
     exchange->handled = true;
     if (exchange->too_large)
         dk_http_fail(exchange, 413, "TOO_LARGE", "the body is larger than %llu bytes",
-                     (unsigned long long)exchange->server->options.body_max);
+                     (unsigned long long)exchange->door->server->options.body_max);
     else if (exchange->too_many)
         dk_http_fail(
             exchange, 503, "BUSY",
             "%d bodies of the largest size are on their way from user %d already; try again",
             BODIES_PER_USER, exchange->peer.uid);
     else
-        exchange->server->options.handler(exchange->server->options.context, exchange);
+        exchange->door->server->options.handler(exchange->door->server->options.context, exchange);
     DK_CHECK(pthread_mutex_lock(&exchange->lock) == 0);
     if (!exchange->answered) {
         exchange->suspended = true;
@@ -301,7 +404,7 @@ static void take_body(struct dk_http_exchange *exchange, const char *data, size_
 {
     if (exchange->too_large || exchange->too_many)
         return;
-    if (!dk_crowd_take(exchange->server->crowd, exchange->place, size)) {
+    if (!dk_crowd_take(exchange->door->crowd, exchange->place, size)) {
         exchange->too_many = true;
         return;
     }
@@ -317,10 +420,13 @@ static enum MHD_Result take(void *context, struct MHD_Connection *connection, co
     struct dk_http_exchange *exchange = *slot;
     bool answered;
 
+    (void)context;
+    (void)connection;
     (void)version;
-    if (exchange == NULL) {
-        *slot = exchange = exchange_create(context, connection, path, method);
-        return exchange != NULL ? MHD_YES : MHD_NO;
+    if (exchange->path == NULL) {  /* its head is complete */
+        exchange->method = method; /* the library keeps it as long as the request */
+        exchange->path = strdup(path);
+        return exchange->path != NULL ? MHD_YES : MHD_NO;
     }
     if (*size > 0) {
         take_body(exchange, data, *size);
@@ -351,10 +457,11 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
     DK_CHECK(pthread_mutex_unlock(&exchange->lock) == 0);
     if (exchange->response != NULL)
         MHD_destroy_response(exchange->response);
-    dk_crowd_give_back(exchange->server->crowd, exchange->place, exchange->body_taken);
-    dk_crowd_sent(exchange->server->crowd, exchange->place, exchange->answer_taken);
+    dk_crowd_give_back(exchange->door->crowd, exchange->place, exchange->body_taken);
+    dk_crowd_sent(exchange->door->crowd, exchange->place, exchange->answer_taken);
     dk_buf_release(&exchange->body);
     free(exchange->path);
+    free(exchange->target);
     (void)pthread_mutex_destroy(&exchange->lock);
     free(exchange);
     *slot = NULL;
@@ -362,106 +469,10 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
 
 /* --- listening --- */
 
-/* The address of a socket file whose path may be longer than sun_path: by its folder's descriptor,
- * which the caller closes. */
-static int socket_address(const char *path, struct sockaddr_un *address, struct dk_err *err)
-{
-    char folder[PATH_MAX_BYTES];
-    const char *slash = strrchr(path, '/');
-    const char *name = slash != NULL ? slash + 1 : path;
-    int fd, size;
-
-    (void)snprintf(folder, sizeof(folder), "%.*s", slash != NULL ? (int)(slash - path) : 1,
-                   slash != NULL ? path : ".");
-    fd = open(folder[0] != '\0' ? folder : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        (void)dk_fail(err, DK_NOT_FOUND, "folder '%s': %s", folder, strerror(errno));
-        return -1;
-    }
-    memset(address, 0, sizeof(*address));
-    address->sun_family = AF_UNIX;
-    size = snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/%s", fd, name);
-    if (size < 0 || (size_t)size >= sizeof(address->sun_path)) {
-        (void)close(fd);
-        (void)dk_fail(err, DK_TOO_LARGE, "'%s' is too long for the name of a socket", name);
-        return -1;
-    }
-    return fd;
-}
-
-/* Is somebody listening there? A socket file that nobody answers at is a left-over. */
-static bool is_live(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool live = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
-
-    if (fd >= 0)
-        (void)close(fd);
-    return live;
-}
-
-static int listen_local(const char *path, unsigned mode, struct dk_err *err)
-{
-    struct sockaddr_un address;
-    int folder = socket_address(path, &address, err), fd = -1;
-
-    if (folder < 0)
-        return -1;
-    if (is_live(&address)) {
-        (void)dk_fail(err, DK_BUSY, "'%s': another server listens there", path);
-        goto done;
-    }
-    (void)unlink(address.sun_path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        chmod(address.sun_path, mode) != 0 || listen(fd, BACKLOG) != 0) {
-        (void)dk_fail(err, DK_IO, "'%s': %s", path, strerror(errno));
-        if (fd >= 0)
-            (void)close(fd);
-        fd = -1;
-    }
-done:
-    (void)close(folder);
-    return fd;
-}
-
-/* "127.0.0.1:8080" */
-static int listen_remote(const char *where, struct dk_err *err)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET };
-    char host[INET_ADDRSTRLEN];
-    const char *colon = strchr(where, ':');
-    char *end = NULL;
-    unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
-    size_t size = colon != NULL ? (size_t)(colon - where) : 0;
-    int one = 1, fd;
-
-    if (size > 0 && size < sizeof(host)) {
-        memcpy(host, where, size);
-        host[size] = '\0';
-    }
-    if (size == 0 || size >= sizeof(host) || colon[1] < '0' || colon[1] > '9' || *end != '\0' ||
-        port > 65535 || inet_pton(AF_INET, host, &address.sin_addr) != 1) {
-        (void)dk_fail(err, DK_INVALID, "'%s' is no address like 127.0.0.1:8080", where);
-        return -1;
-    }
-    address.sin_port = htons((uint16_t)port);
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
-        bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        listen(fd, BACKLOG) != 0) {
-        (void)dk_fail(err, DK_IO, "'%s': %s", where, strerror(errno));
-        if (fd >= 0)
-            (void)close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 /* Threads inherit the niceness of the one that starts them. */
-static struct MHD_Daemon *start_daemon(struct dk_http_server *server, int fd)
+static struct MHD_Daemon *start_daemon(struct door *door, int fd)
 {
-    const struct dk_http_options *options = &server->options;
+    const struct dk_http_options *options = &door->server->options;
     pid_t self = (pid_t)syscall(SYS_gettid);
     int before = getpriority(PRIO_PROCESS, (id_t)self);
     struct MHD_Daemon *daemon;
@@ -475,10 +486,11 @@ static struct MHD_Daemon *start_daemon(struct dk_http_server *server, int fd)
         (void)setpriority(PRIO_PROCESS, (id_t)self, before + options->nice);
     daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        take, server, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        take, door, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)SILENT_SECONDS_MAX, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, connected, server, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, connected, door, MHD_OPTION_URI_LOG_CALLBACK, exchange_create,
+        door, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
     if (options->nice > 0) /* lowering it again needs a right: root has it, others stay nice */
         (void)setpriority(PRIO_PROCESS, (id_t)self, before);
     return daemon;
@@ -500,11 +512,48 @@ static uint32_t fitting(uint32_t connections_max)
                                                   : DESCRIPTORS_OTHER;
 }
 
+/* `fd` listens, or is -1 and *err says why not. */
+static enum dk_status open_door(struct dk_http_server *server, struct door *door, int fd,
+                                const char *where, struct dk_err *err)
+{
+    const struct dk_http_options *options = &server->options;
+
+    if (fd < 0)
+        return err != NULL ? err->status : DK_IO;
+    door->server = server;
+    door->crowd =
+        dk_crowd_create(options->connections_max, (size_t)options->body_max * BODIES_PER_USER);
+    door->daemon = start_daemon(door, fd);
+    if (door->daemon != NULL)
+        return DK_OK;
+    (void)close(fd);
+    return dk_fail(err, DK_IO, "'%s': the server does not start", where);
+}
+
+static enum dk_status open_remotes(struct dk_http_server *server, struct dk_err *err)
+{
+    const char *list = server->options.tcp != NULL ? server->options.tcp : "";
+    char address[ADDRESS_SIZE];
+    enum dk_status status = DK_OK;
+
+    while (status == DK_OK && dk_address_next(&list, address, sizeof(address))) {
+        struct door *door = &server->remotes[server->remote_count];
+
+        if (server->remote_count == REMOTES_MAX)
+            return dk_fail(err, DK_INVALID, "'%s': more than %d addresses to listen at",
+                           server->options.tcp, REMOTES_MAX);
+        server->remote_count++;
+        door->is_remote = true;
+        status = open_door(server, door, dk_listen_remote(address, err), address, err);
+    }
+    return status;
+}
+
 enum dk_status dk_http_start(struct dk_http_server **out, const struct dk_http_options *options,
                              struct dk_err *err)
 {
     struct dk_http_server *server = calloc(1, sizeof(*server));
-    int fd;
+    enum dk_status status = DK_OK;
 
     DK_CHECK(server != NULL);
     *out = NULL;
@@ -514,36 +563,27 @@ enum dk_status dk_http_start(struct dk_http_server **out, const struct dk_http_o
     if (server->options.body_max == 0)
         server->options.body_max = BODY_MAX_DEFAULT;
     server->options.connections_max = fitting(server->options.connections_max);
-    server->crowd = dk_crowd_create(server->options.connections_max,
-                                    (size_t)server->options.body_max * BODIES_PER_USER);
     if (options->socket != NULL) {
-        fd = listen_local(options->socket, options->mode, err);
-        if (fd < 0)
-            goto failed;
-        server->socket = strdup(options->socket);
-        server->local = start_daemon(server, fd);
-        if (server->local == NULL) {
-            (void)close(fd);
-            (void)dk_fail(err, DK_IO, "'%s': the server does not start", options->socket);
-            goto failed;
-        }
+        int fd = dk_listen_local(options->socket, options->mode, err);
+
+        if (fd >= 0)
+            server->socket = strdup(options->socket);
+        status = open_door(server, &server->local, fd, options->socket, err);
     }
-    if (options->tcp != NULL) {
-        fd = listen_remote(options->tcp, err);
-        if (fd < 0)
-            goto failed;
-        server->remote = start_daemon(server, fd);
-        if (server->remote == NULL) {
-            (void)close(fd);
-            (void)dk_fail(err, DK_IO, "'%s': the server does not start", options->tcp);
-            goto failed;
-        }
-    }
-    *out = server;
-    return DK_OK;
-failed:
-    dk_http_stop(server);
-    return err != NULL ? err->status : DK_IO;
+    if (status == DK_OK)
+        status = open_remotes(server, err);
+    if (status == DK_OK)
+        *out = server;
+    else
+        dk_http_stop(server);
+    return status;
+}
+
+static void close_door(struct door *door)
+{
+    if (door->daemon != NULL)
+        MHD_stop_daemon(door->daemon);
+    dk_crowd_destroy(door->crowd);
 }
 
 void dk_http_stop(struct dk_http_server *server)
@@ -552,11 +592,9 @@ void dk_http_stop(struct dk_http_server *server)
         return;
     if (server->socket != NULL)
         (void)unlink(server->socket);
-    if (server->local != NULL)
-        MHD_stop_daemon(server->local);
-    if (server->remote != NULL)
-        MHD_stop_daemon(server->remote);
-    dk_crowd_destroy(server->crowd);
+    close_door(&server->local);
+    for (uint32_t i = 0; i < server->remote_count; i++)
+        close_door(&server->remotes[i]);
     free(server->socket);
     free(server);
 }

@@ -8,9 +8,9 @@
  *      must not be touched. What its accessors return is good until then.
  *   2. A body larger than options.body_max is refused with 413, and a request that is not HTTP
  *      with 400, before a handler sees it. A client that sends slowly is dropped after 30 s.
- *   3. No user but root and our own has more than a quarter of the connections, or more than two
- * bodies of body_max on the way (crowd.h): more connections are hung up, more bodies answered with
- * 503.
+ *   3. No user but root and our own, and over TCP no address, has more than a quarter of the
+ *      connections, or more than two bodies of body_max on the way (crowd.h): more connections are
+ *      hung up, more bodies answered with 503. What comes over TCP takes nothing from the socket.
  *   4. dk_http_stop waits for handlers that run; exchanges kept must have been answered before.
  */
 #ifndef DK_NET_HTTP_H
@@ -25,7 +25,8 @@
 struct dk_http_server;
 struct dk_http_exchange;
 
-/* Who is at the other end, as the kernel says (SO_PEERCRED). uid -1: not known (TCP). */
+/* Who is at the other end, as the kernel says (SO_PEERCRED). Over TCP nobody (uid -1), until it is
+ * proven (net/prover.h). */
 struct dk_peer {
     int32_t uid, gid, pid;
 };
@@ -35,7 +36,7 @@ typedef void (*dk_http_handler)(void *context, struct dk_http_exchange *exchange
 struct dk_http_options {
     const char *socket;       /* path; any length (the folder is opened first). Removed at stop */
     unsigned mode;            /* of the socket file, e.g. 0666 */
-    const char *tcp;          /* "127.0.0.1:8080", NULL: none */
+    const char *tcp;          /* a list of HOST:PORT (net/address.h), at most 4; NULL or "": none */
     uint32_t connections_max; /* 0: 1,024 */
     uint32_t threads;         /* 0: 1 */
     uint64_t body_max;        /* 0: 16 MiB */
@@ -56,6 +57,11 @@ const char *dk_http_param(struct dk_http_exchange *exchange, const char *name);
 const char *dk_http_header(struct dk_http_exchange *exchange, const char *name); /* NULL: none */
 const uint8_t *dk_http_body(const struct dk_http_exchange *exchange, size_t *size);
 struct dk_peer dk_http_peer(const struct dk_http_exchange *exchange);
+const char *dk_http_target(const struct dk_http_exchange *exchange); /* path and query, as sent */
+
+bool dk_http_is_remote(const struct dk_http_exchange *exchange);      /* it came over TCP */
+const char *dk_http_address(const struct dk_http_exchange *exchange); /* from there: "10.0.0.7" */
+void dk_http_set_peer(struct dk_http_exchange *exchange, struct dk_peer peer); /* proven since */
 
 /* Names of query parameters, one by one, so that an unknown one can be refused; NULL: that was all.
  */
@@ -65,6 +71,15 @@ const char *dk_http_param_name(struct dk_http_exchange *exchange, uint32_t index
  * Docket-Seq when it is not 0. */
 void dk_http_answer(struct dk_http_exchange *exchange, int status, const char *type, int64_t seq,
                     struct dk_buf *body);
+
+/* An answer that is to be proven goes to `sealer` instead, in the thread that answers; it takes the
+ * body over, finds a credential, in its own time and thread, and sends it. */
+typedef void dk_http_sealer(void *context, struct dk_http_exchange *exchange, int status,
+                            const char *type, int64_t seq, struct dk_buf *body);
+void dk_http_seal(struct dk_http_exchange *exchange, dk_http_sealer *sealer, void *context);
+/* dk_http_answer with header Docket-Credential; NULL: without. */
+void dk_http_answer_sealed(struct dk_http_exchange *exchange, int status, const char *type,
+                           int64_t seq, struct dk_buf *body, const char *credential);
 
 /* Answers {"error":{"reason":REASON,"detail":TEXT}}; REASON is a word for programs ("INVALID",
  * "NOT_FOUND", "NOT_PERMITTED", "BUSY", "FULL", "INTERNAL"), TEXT for people, dk_fail's kind. 503

@@ -38,6 +38,7 @@ declare -A only=(
     [microhttpd.h]="core/net/http.c"
     [jansson.h]="core/net/request_json.c cli/*.c"
     [rocksdb/*]="projections/store_rocksdb.c"
+    [munge.h]="core/net/munge.c"
     [hwloc.h]="nodes/shape.c nodes/bind.c"
     [yaml.h]="cli/config_yaml.c"
     [math.h]="replay/*.c"

@@ -20,13 +20,13 @@ static void a_user_has_a_quarter_and_strangers_three(void **state)
     (void)state;
     for (int32_t user = 0; user < 3; user++) {
         for (int i = 0; i < 4; i++)
-            assert_true(dk_crowd_enter(crowd, first + user, &places[count++]));
-        assert_false(dk_crowd_enter(crowd, first + user, &place));
+            assert_true(dk_crowd_enter_user(crowd, first + user, &places[count++]));
+        assert_false(dk_crowd_enter_user(crowd, first + user, &place));
     }
-    assert_false(dk_crowd_enter(crowd, first + 3, &place));
+    assert_false(dk_crowd_enter_user(crowd, first + 3, &place));
     assert_null(place);
     dk_crowd_leave(crowd, places[--count]);
-    assert_true(dk_crowd_enter(crowd, first + 3, &places[count++]));
+    assert_true(dk_crowd_enter_user(crowd, first + 3, &places[count++]));
     while (count > 0)
         dk_crowd_leave(crowd, places[--count]);
     dk_crowd_destroy(crowd);
@@ -39,8 +39,8 @@ static void root_and_our_own_user_always_get_in(void **state)
 
     (void)state;
     for (int i = 0; i < 100; i++) {
-        assert_true(dk_crowd_enter(crowd, 0, &place));
-        assert_true(dk_crowd_enter(crowd, (int32_t)getuid(), &place));
+        assert_true(dk_crowd_enter_user(crowd, 0, &place));
+        assert_true(dk_crowd_enter_user(crowd, (int32_t)getuid(), &place));
         assert_null(place);
         assert_true(dk_crowd_take(crowd, place, 1000));
     }
@@ -54,9 +54,9 @@ static void bodies_on_their_way_are_bounded_by_user(void **state)
     const int32_t user = (int32_t)getuid() + 1000;
 
     (void)state;
-    assert_true(dk_crowd_enter(crowd, user, &one));
-    assert_true(dk_crowd_enter(crowd, user, &again));
-    assert_true(dk_crowd_enter(crowd, user + 1, &other));
+    assert_true(dk_crowd_enter_user(crowd, user, &one));
+    assert_true(dk_crowd_enter_user(crowd, user, &again));
+    assert_true(dk_crowd_enter_user(crowd, user + 1, &other));
     assert_true(dk_crowd_take(crowd, one, 60));
     assert_false(dk_crowd_take(crowd, again, 41));
     assert_true(dk_crowd_take(crowd, again, 40));
@@ -76,8 +76,8 @@ static void answers_that_are_not_read_are_bounded_by_user(void **state)
     const int32_t user = (int32_t)getuid() + 1000;
 
     (void)state;
-    assert_true(dk_crowd_enter(crowd, user, &one));
-    assert_true(dk_crowd_enter(crowd, user + 1, &other));
+    assert_true(dk_crowd_enter_user(crowd, user, &one));
+    assert_true(dk_crowd_enter_user(crowd, user + 1, &other));
     assert_true(dk_crowd_send(crowd, one, 2 * DK_CROWD_ANSWERS_MAX)); /* one of any size */
     assert_false(dk_crowd_send(crowd, one, 1));
     assert_true(dk_crowd_send(crowd, other, 1));
