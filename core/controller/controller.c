@@ -244,6 +244,7 @@ static enum dk_status open_all(struct controller *controller, struct dk_err *err
     const struct dk_place *place = controller->options->place;
     struct dk_http_options http = { .socket = place->control,
                                     .mode = 0666,
+                                    .tcp = place->listen,
                                     .handler = dk_intake_handle,
                                     .body_max = (uint64_t)64 << 20 };
     char path[DK_PLACE_PATH_MAX + 64];
@@ -262,6 +263,8 @@ static enum dk_status open_all(struct controller *controller, struct dk_err *err
     controller->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     DK_CHECK(controller->wake_fd >= 0);
     controller->intake = dk_intake_create(controller->host, controller->wake_fd);
+    if (place->listen[0] != '\0')
+        dk_intake_prove(controller->intake, place->munge_socket);
     controller->desk = dk_desk_create(controller->intake, controller->blobs);
     is_new = dk_leader_seq(controller->leader) == 0;
     status = settle(controller, dk_leader_start(controller->leader, err), err);
@@ -295,6 +298,7 @@ enum dk_status dk_controller_run(const struct dk_controller_options *options, st
     }
     if (status == DK_OK)
         status = end(controller, err);
+    dk_intake_stop(controller->intake);
     dk_http_stop(controller->server);
     dk_desk_destroy(controller->desk);
     dk_intake_destroy(controller->intake);

@@ -3,21 +3,22 @@
 #include "controller/intake.h"
 
 #include "base/check.h"
+#include "net/prover.h"
 #include "net/request_json.h"
 
 #include <pthread.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { USERS_CACHED = 256, USER_BUFFER = 4096, USER_NAME_SIZE = 64, FRAME_HEAD = 4 };
+enum { FRAME_HEAD = 4, STATUS_MORE = 256 };
 
-struct user {
-    bool is_known;
-    int32_t uid;
-    char name[USER_NAME_SIZE];
+/* So many in a second, and no more. */
+struct limit {
+    int64_t second;
+    uint32_t count;
 };
 
 struct dk_intake {
@@ -30,7 +31,10 @@ struct dk_intake {
     int refuse_status;        /* 0: calls are taken */
     char refuse_reason[32], refuse_detail[256];
     char status[2048];
-    struct user users[USERS_CACHED]; /* by uid modulo; names of users seldom change */
+    struct limit nobody, known; /* refusals that are recorded */
+    uint64_t unrecorded;        /* and those beyond the limit */
+    struct dk_who *who;
+    struct dk_prover *prover; /* NULL: nobody asks over TCP */
 };
 
 struct dk_intake *dk_intake_create(const char *host, int wake_fd)
@@ -44,7 +48,21 @@ struct dk_intake *dk_intake_create(const char *host, int wake_fd)
     (void)snprintf(intake->host, sizeof(intake->host), "%s", host);
     (void)snprintf(intake->status, sizeof(intake->status), "{}\n");
     DK_CHECK(pthread_mutex_init(&intake->lock, NULL) == 0);
+    intake->who = dk_who_create();
     return intake;
+}
+
+void dk_intake_prove(struct dk_intake *intake, const char *munge_socket)
+{
+    struct dk_prover_options options = { .munge_socket = munge_socket, .who = intake->who };
+
+    intake->prover = dk_prover_create(&options);
+}
+
+void dk_intake_stop(struct dk_intake *intake)
+{
+    if (intake != NULL)
+        dk_prover_stop(intake->prover);
 }
 
 static void free_call(struct dk_call *call)
@@ -59,35 +77,20 @@ void dk_intake_destroy(struct dk_intake *intake)
     if (intake == NULL)
         return;
     DK_CHECK(intake->first == NULL);
+    dk_prover_destroy(intake->prover);
+    dk_who_destroy(intake->who);
     (void)pthread_mutex_destroy(&intake->lock);
     free(intake);
 }
 
 /* --- who asks --- */
 
-static void look_up_user(struct user *user, int32_t uid)
+/* `host`: where they are. */
+static void identify(struct dk_intake *intake, struct dk_call *call, struct dk_peer peer,
+                     const char *host)
 {
-    struct passwd entry, *found = NULL;
-    char buffer[USER_BUFFER];
-
-    user->is_known = true;
-    user->uid = uid;
-    if (getpwuid_r((uid_t)uid, &entry, buffer, sizeof(buffer), &found) == 0 && found != NULL)
-        (void)snprintf(user->name, sizeof(user->name), "%s", found->pw_name);
-    else
-        (void)snprintf(user->name, sizeof(user->name), "%d", uid);
-}
-
-static void identify(struct dk_intake *intake, struct dk_call *call, struct dk_peer peer)
-{
-    struct user *user = &intake->users[(uint32_t)peer.uid % USERS_CACHED];
-
-    DK_CHECK(pthread_mutex_lock(&intake->lock) == 0);
-    if (!user->is_known || user->uid != peer.uid)
-        look_up_user(user, peer.uid);
-    memcpy(call->user, user->name, sizeof(call->user));
-    DK_CHECK(pthread_mutex_unlock(&intake->lock) == 0);
-    memcpy(call->host, intake->host, sizeof(call->host));
+    dk_who_name(intake->who, peer.uid, call->user);
+    (void)snprintf(call->host, sizeof(call->host), "%s", host);
     call->is_operator = call->is_node = peer.uid == 0 || peer.uid == intake->own_uid;
     call->has_actor = true;
     call->actor = (struct dk_actor){ .uid = peer.uid,
@@ -218,52 +221,153 @@ static void enqueue(struct dk_intake *intake, struct dk_call *call)
 
 /* Its refusal is recorded like any other; so it goes through the queue as a call without requests.
  */
-static void note_unreadable(struct dk_call *call, enum dk_status status, const struct dk_err *err)
+static void note_refused(struct dk_call *call, int status, enum dk_reject_reason reason,
+                         const char *why)
 {
-    size_t size = strlen(err->text);
+    size_t size = strlen(why);
     char *text = dk_arena_take(&call->arena, size + 1);
 
-    memcpy(text, err->text, size + 1);
+    memcpy(text, why, size + 1);
     call->why = (struct dk_text){ text, (uint32_t)size };
     call->count = 0;
-    call->refused = status == DK_TOO_LARGE ? 413 : status == DK_UNSUPPORTED ? 415 : 400;
-    call->reason = DK_REJECT_REASON_UNREADABLE;
+    call->refused = status;
+    call->reason = reason;
 }
 
-static void take_requests(struct dk_intake *intake, struct dk_http_exchange *exchange)
+static struct dk_call *call_create(struct dk_http_exchange *exchange)
 {
-    struct dk_peer peer = dk_http_peer(exchange);
-    struct dk_call *call;
-    struct dk_err err;
-    const uint8_t *body;
-    size_t size;
-    enum dk_status status;
+    struct dk_call *call = calloc(1, sizeof(*call));
 
-    if (peer.uid < 0) {
-        dk_http_fail(exchange, 403, "NOT_PERMITTED",
-                     "who asks is not proven on this socket: use the Unix socket");
-        return;
-    }
-    call = calloc(1, sizeof(*call));
     DK_CHECK(call != NULL);
     call->exchange = exchange;
     dk_arena_init(&call->arena, &dk_heap);
     dk_buf_init(&call->answer, &dk_heap, (size_t)1 << 30);
-    body = dk_http_body(exchange, &size);
-    call->size = size;
-    status = dk_requests_decode(dk_http_header(exchange, "Content-Type"), body, size, &call->arena,
-                                &call->requests, &call->count, &err);
+    (void)dk_http_body(exchange, &call->size);
+    return call;
+}
+
+static void decode(struct dk_call *call)
+{
+    const char *type = dk_http_header(call->exchange, "Content-Type");
+    struct dk_err err;
+    size_t size;
+    const uint8_t *body = dk_http_body(call->exchange, &size);
+    enum dk_status status =
+        dk_requests_decode(type, body, size, &call->arena, &call->requests, &call->count, &err);
+
     if (status != DK_OK)
-        note_unreadable(call, status, &err);
-    identify(intake, call, peer);
+        note_refused(call,
+                     status == DK_TOO_LARGE     ? 413
+                     : status == DK_UNSUPPORTED ? 415
+                                                : 400,
+                     DK_REJECT_REASON_UNREADABLE, err.text);
+}
+
+static enum dk_reject_reason reason_of(enum dk_proof proof)
+{
+    switch (proof) {
+    case DK_PROOF_REPLAYED:
+        return DK_REJECT_REASON_CREDENTIAL_REPLAYED;
+    case DK_PROOF_EXPIRED:
+    case DK_PROOF_REWOUND:
+        return DK_REJECT_REASON_CREDENTIAL_EXPIRED;
+    case DK_PROOF_MOVED:
+        return DK_REJECT_REASON_CREDENTIAL_MOVED;
+    case DK_PROOF_INVALID:
+    case DK_PROOF_GOOD:
+    case DK_PROOF_UNAVAILABLE:
+        break;
+    }
+    return DK_REJECT_REASON_CREDENTIAL_INVALID;
+}
+
+/* May one more refusal be recorded? */
+static bool is_within_limit(struct dk_intake *intake, struct limit *limit)
+{
+    struct timespec now;
+    bool within;
+
+    DK_CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    DK_CHECK(pthread_mutex_lock(&intake->lock) == 0);
+    if (limit->second != (int64_t)now.tv_sec)
+        *limit = (struct limit){ .second = now.tv_sec };
+    within = limit->count < DK_INTAKE_REFUSALS_MAX;
+    limit->count += within;
+    intake->unrecorded += !within;
+    DK_CHECK(pthread_mutex_unlock(&intake->lock) == 0);
+    return within;
+}
+
+/* dk_prover_done: a call that came over TCP, in a worker of the prover. */
+static void take_proven(void *context, struct dk_http_exchange *exchange,
+                        const struct dk_proven *proven)
+{
+    struct dk_intake *intake = context;
+    bool is_known = proven->peer.uid >= 0;
+    struct dk_call *call;
+    uint8_t *id;
+
+    if (proven->proof != DK_PROOF_GOOD &&
+        !is_within_limit(intake, is_known ? &intake->known : &intake->nobody)) {
+        dk_http_fail(exchange, 401, dk_proof_reason(proven->proof), "%s", proven->why);
+        return;
+    }
+    call = call_create(exchange);
+    if (is_known)
+        identify(intake, call, proven->peer, dk_http_address(exchange));
+    if (proven->proof == DK_PROOF_GOOD) {
+        id = dk_arena_take(&call->arena, sizeof(proven->id));
+        memcpy(id, proven->id, sizeof(proven->id));
+        call->id = (struct dk_bytes){ id, sizeof(proven->id) };
+        decode(call);
+    } else {
+        note_refused(call, 401, reason_of(proven->proof), proven->why);
+    }
     enqueue(intake, call);
+}
+
+static void take_requests(struct dk_intake *intake, struct dk_http_exchange *exchange)
+{
+    struct dk_call *call;
+
+    if (dk_http_is_remote(exchange)) {
+        dk_prover_prove(intake->prover, exchange, take_proven, intake);
+        return;
+    }
+    call = call_create(exchange);
+    identify(intake, call, dk_http_peer(exchange), intake->host);
+    decode(call);
+    enqueue(intake, call);
+}
+
+/* What the controller says of itself, and what it does not know: who was let in. */
+static void answer_status(struct dk_intake *intake, struct dk_http_exchange *exchange)
+{
+    struct dk_prover_stats stats;
+    struct dk_buf body;
+    char more[STATUS_MORE];
+
+    dk_prover_stats(intake->prover, &stats);
+    dk_buf_init(&body, &dk_heap, sizeof(intake->status) + sizeof(more));
+    DK_CHECK(pthread_mutex_lock(&intake->lock) == 0);
+    (void)snprintf(more, sizeof(more),
+                   ",\"credentials_good\":%llu,\"credentials_refused\":%llu,"
+                   "\"credentials_unrecorded\":%llu,\"credentials_unavailable\":%llu}\n",
+                   (unsigned long long)stats.proven, (unsigned long long)stats.refused,
+                   (unsigned long long)intake->unrecorded, (unsigned long long)stats.unavailable);
+    DK_CHECK(dk_buf_add_text(&body, intake->status));
+    DK_CHECK(pthread_mutex_unlock(&intake->lock) == 0);
+    if (body.size > 4) { /* it says something: before its end, "}\n" */
+        body.size -= 2;
+        DK_CHECK(dk_buf_add_text(&body, more));
+    }
+    dk_http_answer(exchange, 200, "application/json", 0, &body);
 }
 
 void dk_intake_handle(void *context, struct dk_http_exchange *exchange)
 {
     struct dk_intake *intake = context;
     const char *path = dk_http_path(exchange), *method = dk_http_method(exchange);
-    struct dk_buf body;
 
     if (strcmp(path, "/v1/requests") == 0) {
         if (strcmp(method, "POST") == 0)
@@ -273,11 +377,7 @@ void dk_intake_handle(void *context, struct dk_http_exchange *exchange)
         return;
     }
     if (strcmp(path, "/v1/status") == 0) {
-        dk_buf_init(&body, &dk_heap, sizeof(intake->status));
-        DK_CHECK(pthread_mutex_lock(&intake->lock) == 0);
-        DK_CHECK(dk_buf_add_text(&body, intake->status));
-        DK_CHECK(pthread_mutex_unlock(&intake->lock) == 0);
-        dk_http_answer(exchange, 200, "application/json", 0, &body);
+        answer_status(intake, exchange);
         return;
     }
     dk_http_fail(exchange, 404, "NOT_FOUND",

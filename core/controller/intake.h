@@ -1,9 +1,14 @@
 /* intake.h - requests on their way in: who asks, what they ask, and a bounded queue of calls
  *
- * The server's thread takes a call's body apart and proves who asks; the controller's thread takes
- * calls out of the queue, in order, and answers them when their outcome is durable. What does
- * not fit into the queue is answered 503 BUSY at once: nothing waits for ever and nothing
- * acknowledged is lost, for nothing was acknowledged.
+ * The server's thread takes a call's body apart, or a prover's worker for what came over TCP, once
+ * it is known who asks (net/prover.h); the controller's thread takes calls out of the queue, in
+ * order, and answers them when their outcome is durable. What does not fit into the queue is
+ * answered 503 BUSY at once: nothing waits for ever and nothing acknowledged is lost, for nothing
+ * was acknowledged.
+ *
+ * A call with a bad credential goes through the queue as one that is refused, and so is recorded. A
+ * stranger must not fill the log by it: of nobody, and of those whose credential was used before,
+ * is too old or was moved, DK_INTAKE_REFUSALS_MAX a second each; more are answered and counted.
  */
 #ifndef DK_CONTROLLER_INTAKE_H
 #define DK_CONTROLLER_INTAKE_H
@@ -14,6 +19,7 @@
 
 #define DK_INTAKE_REQUESTS_MAX 262144u /* waiting, and in one call */
 #define DK_INTAKE_BYTES_MAX ((uint64_t)256 << 20)
+#define DK_INTAKE_REFUSALS_MAX 10u
 
 /* One call: a POST with any number of requests. Texts of the requests borrow from its body. */
 struct dk_call {
@@ -22,7 +28,7 @@ struct dk_call {
     struct dk_arena arena;
     struct dk_request *requests;
     uint32_t count;
-    uint64_t size;      /* of the body */
+    uint64_t size; /* of the body */
     /* Not 0: it is refused before the core sees it (count is 0), answered with this HTTP status and
      * recorded with this reason. */
     int refused;
@@ -30,6 +36,7 @@ struct dk_call {
     struct dk_text why;    /* for people; in the arena */
     struct dk_actor actor; /* proven */
     bool has_actor;        /* false: nobody knows who asked, and the call is refused */
+    struct dk_bytes id;    /* head of its good credential's SHA-256, 16 bytes; else none */
     bool is_operator;      /* root, docket's own user; the controller adds the configured ones */
     bool is_node;          /* may speak for nodes */
     char user[64], host[256];
@@ -42,6 +49,12 @@ struct dk_intake;
  * stops being empty. */
 struct dk_intake *dk_intake_create(const char *host, int wake_fd);
 void dk_intake_destroy(struct dk_intake *intake); /* the server must have been stopped */
+
+/* Before the server listens on TCP: who asks there is proven by munged behind this socket ("": its
+ * usual one). */
+void dk_intake_prove(struct dk_intake *intake, const char *munge_socket);
+/* Before the server is stopped: no exchange is left with the prover. */
+void dk_intake_stop(struct dk_intake *intake);
 
 /* The handler of POST /v1/requests and GET /v1/status; context is the intake. */
 void dk_intake_handle(void *context, struct dk_http_exchange *exchange);
