@@ -80,7 +80,7 @@ enum dk_status dk_stream_poll(struct dk_stream *stream, struct dk_stream_result 
 /* Becomes readable when there are results; dk_stream_poll clears it once it says DK_AGAIN. */
 int dk_stream_fd(const struct dk_stream *stream);
 
-uint32_t dk_stream_pending(const struct dk_stream *stream); /* records without a result */
+uint32_t dk_stream_pending(struct dk_stream *stream); /* records without a result */
 
 void dk_stream_close(struct dk_stream *stream); /* at once; NULL is fine */
 
