@@ -87,6 +87,7 @@ int dk_status_exit(enum dk_status status)
     case DK_END:
     case DK_FENCED:
     case DK_BUSY:
+    case DK_AWAY:
     case DK_FULL:
     case DK_IO:
     case DK_STATUS_COUNT:

@@ -26,6 +26,7 @@
     X(DIVERGED, "re-execution differs from the record", false)                                     \
     X(FENCED, "a newer writer has taken over", false)                                              \
     X(BUSY, "in use by another", true)                                                             \
+    X(AWAY, "cannot be reached now", true)                                                         \
     X(FULL, "no space left", true)                                                                 \
     X(IO, "input or output failed", false)                                                         \
     X(UNSUPPORTED, "not supported here", false)                                                    \
