@@ -15,7 +15,9 @@ struct dk_log {
     uint64_t seq_published; /* readers may read below it; the backend sets it */
     uint64_t torn_bytes;
     uint32_t epoch;
-    bool poisoned; /* set by the backend; log.c then refuses everything but close */
+    bool poisoned;  /* set by the backend; log.c then refuses everything but close */
+    bool restoring; /* set by the backend; epochs are the batches', log.c counts `epoch` up */
+    bool restored;  /* set by log.c, which then refuses everything but close */
 };
 
 struct dk_log_reader {
@@ -30,6 +32,8 @@ struct dk_log_backend {
     enum dk_status (*append)(struct dk_log *log, const struct dk_log_batch *batch,
                              struct dk_err *err);
     enum dk_status (*sync)(struct dk_log *log, struct dk_err *err);
+    /* Called when all is synced. What is published before it must not open as a whole log. */
+    enum dk_status (*restore_finish)(struct dk_log *log, struct dk_err *err);
     void (*discard)(struct dk_log *log);
     enum dk_status (*compact_step)(struct dk_log *log, struct dk_err *err);
     enum dk_status (*close)(struct dk_log *log, struct dk_err *err);

@@ -172,9 +172,12 @@ static void tell_sealed(struct file_log *log)
     (void)pthread_mutex_unlock(&log->mutex);
 }
 
-/* Goes on in a new segment. The old one is durable before the new one has its name. */
-static enum dk_status roll(struct file_log *log, uint64_t seq_first, struct dk_err *err)
+/* Goes on in a new segment, of the epoch of what comes into it. The old one is durable before the
+ * new one has its name. */
+static enum dk_status roll(struct file_log *log, uint64_t seq_first, size_t at, struct dk_err *err)
 {
+    uint32_t epoch =
+        log->staged.size > 0 ? dk_frame_epoch_of(log->staged.data + at) : log->base.epoch;
     enum dk_status status = make_durable(log, err);
     bool renamed;
     int fd;
@@ -182,8 +185,7 @@ static enum dk_status roll(struct file_log *log, uint64_t seq_first, struct dk_e
     if (status != DK_OK)
         return status;
     publish(log);
-    status =
-        dk_file_segment_make(log->dir_fd, seq_first, log->base.epoch, log->io, &fd, &renamed, err);
+    status = dk_file_segment_make(log->dir_fd, seq_first, epoch, log->io, &fd, &renamed, err);
     if (status != DK_OK)
         return renamed ? poison(log, status) : status;
     if (log->fd >= 0)
@@ -226,7 +228,7 @@ static enum dk_status file_sync(struct dk_log *base, struct dk_err *err)
         size_t size = fitting(log, at, &records);
 
         if (size == 0) {
-            status = roll(log, base->seq_published, err);
+            status = roll(log, base->seq_published, at, err);
             continue;
         }
         status = commit(log, log->staged.data + at, size, !log->deferred, err);
@@ -251,6 +253,16 @@ static enum dk_status file_append(struct dk_log *base, const struct dk_log_batch
     if (!dk_frame_add(&((struct file_log *)base)->staged, batch))
         return dk_fail(err, DK_TOO_LARGE, "too much is staged: sync first");
     return DK_OK;
+}
+
+static enum dk_status file_restore_finish(struct dk_log *base, struct dk_err *err)
+{
+    struct file_log *log = (struct file_log *)base;
+    enum dk_status status = make_durable(log, err);
+
+    if (status == DK_OK)
+        publish(log);
+    return status == DK_OK ? dk_file_restore_end(log->dir_fd, log->io, err) : status;
 }
 
 static void file_discard(struct dk_log *base)
@@ -370,7 +382,8 @@ static enum dk_status take_over(struct file_log *log, struct dk_err *err)
         tail.epoch = atomic_load(&log->page->epoch);
     if (tail.epoch == UINT32_MAX)
         return dk_fail(err, DK_TOO_LARGE, "log has used all its epochs");
-    log->base.epoch = tail.epoch + 1;
+    /* A restore is no new writer: what it puts back has the epochs that come. */
+    log->base.epoch = log->base.restoring && tail.epoch > 0 ? tail.epoch : tail.epoch + 1;
     log->base.torn_bytes = tail.torn_end - tail.end;
     log->base.seq_next = log->base.seq_published = tail.seq_next;
     /* From here on no reader trusts what it sees beyond the page. */
@@ -378,7 +391,7 @@ static enum dk_status take_over(struct file_log *log, struct dk_err *err)
     if (tail.segment_first != 0)
         status = restore_tail(log, &tail, err);
     else
-        status = roll(log, 1, err);
+        status = roll(log, 1, 0, err);
     if (status != DK_OK)
         return status;
     dk_buf_init(&mark, &dk_heap, 64);
@@ -429,6 +442,9 @@ static enum dk_status open_parts(struct file_log *log, const char *place, bool c
     status = dk_lock_take(&log->lock_fd, log->dir_fd, place, err);
     if (status != DK_OK)
         return status;
+    status = dk_file_restore_begin(log->dir_fd, place, log->base.restoring, log->io, err);
+    if (status != DK_OK)
+        return status;
     dk_folder_sweep(log->dir_fd);
     status = dk_page_map(&log->page, log->dir_fd, true, err);
     if (status == DK_OK)
@@ -456,6 +472,7 @@ static enum dk_status file_open(struct dk_log **out, const char *place,
     log->io = options->io != NULL ? options->io : &dk_log_io_system;
     log->segment_size = options->segment_size != 0 ? options->segment_size : SEGMENT_SIZE_DEFAULT;
     log->deferred = options->deferred;
+    log->base.restoring = options->restore;
     log->dir_fd = log->lock_fd = log->fd = -1;
     dk_buf_init(&log->staged, &dk_heap, STAGED_MAX);
     (void)pthread_mutex_init(&log->mutex, NULL);
@@ -489,6 +506,7 @@ const struct dk_log_backend dk_log_backend_file = {
     .open = file_open,
     .append = file_append,
     .sync = file_sync,
+    .restore_finish = file_restore_finish,
     .discard = file_discard,
     .compact_step = file_compact_step,
     .close = file_close,

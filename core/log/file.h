@@ -30,6 +30,13 @@ enum dk_status dk_file_segment_make(int dir_fd, uint64_t seq_first, uint32_t epo
 
 int dk_file_folder_open(const char *place, bool create, struct dk_err *err); /* -1: failed */
 
+/* file_restore.c. `begin` is for every opening: refuses it unless a restore is `wanted` and the log
+ * is new, or was left half restored, or neither is so. */
+bool dk_file_restoring(int dir_fd);
+enum dk_status dk_file_restore_begin(int dir_fd, const char *place, bool wanted,
+                                     const struct dk_log_io *io, struct dk_err *err);
+enum dk_status dk_file_restore_end(int dir_fd, const struct dk_log_io *io, struct dk_err *err);
+
 enum dk_status dk_file_reader_open(struct dk_log_reader **out, const char *place, uint64_t seq_from,
                                    struct dk_err *err);
 enum dk_status dk_file_reader_next(struct dk_log_reader *reader, struct dk_log_batch *batch,

@@ -94,6 +94,7 @@ enum dk_status dk_file_stat(const char *place, struct dk_log_stat *stat, struct 
     if (dir_fd < 0)
         return err != NULL ? err->status : DK_NOT_FOUND;
     count_files(dir_fd, stat);
+    stat->restoring = dk_file_restoring(dir_fd);
     status = dk_file_reader_open(&reader, place, oldest_seq(dir_fd), err);
     while (status == DK_OK) {
         status = dk_file_reader_next(reader, &batch, err);

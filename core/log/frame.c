@@ -196,6 +196,11 @@ uint32_t dk_frame_count_of(const uint8_t *bytes)
     return dk_get_u32(bytes + AT_COUNT);
 }
 
+uint32_t dk_frame_epoch_of(const uint8_t *bytes)
+{
+    return dk_get_u32(bytes + AT_EPOCH);
+}
+
 bool dk_frame_was_durable(const uint8_t *bytes, size_t size, size_t bad)
 {
     struct dk_frame frame;

@@ -53,6 +53,7 @@ bool dk_frame_add_gap(struct dk_buf *buf, uint64_t seq_first, uint32_t epoch, ui
 void dk_frame_seal(uint8_t *bytes, uint32_t back);
 uint32_t dk_frame_size_of(const uint8_t *bytes);  /* of a frame that we made */
 uint32_t dk_frame_count_of(const uint8_t *bytes); /* likewise */
+uint32_t dk_frame_epoch_of(const uint8_t *bytes);
 
 /* Whether some valid frame after the bad one at `bad` proves that it had been durable: then it is
  * damage and not a torn tail. `bytes` is the whole segment. */

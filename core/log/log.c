@@ -72,20 +72,27 @@ enum dk_status dk_log_append(struct dk_log *log, const struct dk_log_batch *batc
 
     if (log->poisoned)
         return refuse_poisoned(err);
+    if (log->restored) /* its epoch is of the past */
+        return dk_fail(err, DK_INVALID, "log has been restored: it is to be closed and opened");
     if (batch->count == 0)
         return dk_fail(err, DK_INVALID, "batch at seq %llu has no records",
                        (unsigned long long)batch->seq_first);
     if (batch->seq_first != log->seq_next)
         return dk_fail(err, DK_INVALID, "batch begins at seq %llu, but the next one is %llu",
                        (unsigned long long)batch->seq_first, (unsigned long long)log->seq_next);
-    if (batch->epoch != log->epoch)
+    if (log->restoring && batch->epoch < log->epoch)
+        return dk_fail(err, DK_INVALID, "batch at seq %llu has epoch %u, but one before it has %u",
+                       (unsigned long long)batch->seq_first, batch->epoch, log->epoch);
+    if (!log->restoring && batch->epoch != log->epoch)
         return dk_fail(err, DK_INVALID, "batch at seq %llu has epoch %u, but the writer's is %u",
                        (unsigned long long)batch->seq_first, batch->epoch, log->epoch);
     status = dk_frame_size(batch, &size, err);
     if (status == DK_OK)
         status = log->backend->append(log, batch, err);
-    if (status == DK_OK)
+    if (status == DK_OK) {
         log->seq_next += batch->count;
+        log->epoch = batch->epoch;
+    }
     return status;
 }
 
@@ -94,6 +101,19 @@ enum dk_status dk_log_sync(struct dk_log *log, struct dk_err *err)
     if (log->poisoned)
         return refuse_poisoned(err);
     return log->backend->sync(log, err);
+}
+
+enum dk_status dk_log_restore_finish(struct dk_log *log, struct dk_err *err)
+{
+    enum dk_status status = dk_log_sync(log, err);
+
+    if (status != DK_OK)
+        return status;
+    if (!log->restoring)
+        return dk_fail(err, DK_INVALID, "log was not opened to restore a history into it");
+    status = log->backend->restore_finish(log, err);
+    log->restored = status == DK_OK;
+    return status;
 }
 
 void dk_log_discard(struct dk_log *log)

@@ -20,14 +20,19 @@
  *      written since the segment was begun. Made durable at each seal and by dk_log_close.
  *      For a bulk writer that can write it again; never for a live controller.
  *
+ *   4. With options.restore a history is put back: into a new log, or into one where an earlier
+ *      restore stopped half way, behind what is there. Batches keep the epochs that they had, which
+ *      may never go down, so dk_log_discard is not for it. Until dk_log_restore_finish only another
+ *      restore may open the log. The next writer has a higher epoch than the last batch.
+ *
  * Reading needs no lock and may be done by any process that may read the files.
  *
- *   4. A batch from dk_log_reader_next is borrowed until the next call on that reader.
- *   5. Every batch is checked: CRC-32C, and that its seqs follow the last ones. Batches of
+ *   5. A batch from dk_log_reader_next is borrowed until the next call on that reader.
+ *   6. Every batch is checked: CRC-32C, and that its seqs follow the last ones. Batches of
  *      an older epoch than one already seen are passed over (fencing).
- *   6. After DK_CORRUPT the reader stays where it is. It goes on only over a gap that an
+ *   7. After DK_CORRUPT the reader stays where it is. It goes on only over a gap that an
  *      operator has made by dk_log_repair, and only when told to: dk_log_reader_skip_gap.
- *   7. A reader, and a log, belong to one thread at a time. Different ones are independent.
+ *   8. A reader, and a log, belong to one thread at a time. Different ones are independent.
  */
 #ifndef DK_LOG_LOG_H
 #define DK_LOG_LOG_H
@@ -62,16 +67,18 @@ struct dk_log_options {
     uint64_t segment_size;      /* bytes; 0: 64 MiB. A larger batch gets a segment of its own */
     bool deferred;              /* rule 3 above */
     bool compress;              /* a background thread compresses sealed segments */
+    bool restore;               /* rule 4 above */
     const struct dk_log_io *io; /* NULL: the system's */
 };
 
 /* Makes the caller the writer; creates the log if there is none. DK_BUSY: another one is, the text
  * says which process. DK_CORRUPT: the newest segment is damaged; the text names file, byte and seq.
- * A torn tail, left by a writer that died, is cut here; see dk_log_torn_bytes. */
+ * A torn tail, left by a writer that died, is cut here; see dk_log_torn_bytes. DK_INVALID: with
+ * options.restore the log is not new; without, it is a restore that was not finished. */
 enum dk_status dk_log_open(struct dk_log **out, const char *uri,
                            const struct dk_log_options *options, struct dk_err *err);
 
-uint32_t dk_log_epoch(const struct dk_log *log);
+uint32_t dk_log_epoch(const struct dk_log *log);      /* in a restore: of the last batch appended */
 uint64_t dk_log_seq_next(const struct dk_log *log);   /* what the next batch must begin with */
 uint64_t dk_log_torn_bytes(const struct dk_log *log); /* cut off when it was opened */
 
@@ -81,6 +88,11 @@ enum dk_status dk_log_append(struct dk_log *log, const struct dk_log_batch *batc
 
 /* Makes everything appended durable, publishes it, wakes readers. */
 enum dk_status dk_log_sync(struct dk_log *log, struct dk_err *err);
+
+/* Everything that was to be restored has been appended: makes it durable, publishes it, and makes
+ * the log one like any other. The caller then closes it; append is refused from here on.
+ * DK_INVALID: not opened with options.restore. */
+enum dk_status dk_log_restore_finish(struct dk_log *log, struct dk_err *err);
 
 /* Forgets what is staged and not published; dk_log_seq_next goes back. */
 void dk_log_discard(struct dk_log *log);
@@ -106,8 +118,8 @@ enum dk_status dk_log_reader_next(struct dk_log_reader *reader, struct dk_log_ba
  * (DK_AGAIN). A negative timeout has no end. */
 enum dk_status dk_log_reader_wait(struct dk_log_reader *reader, int timeout_ms, struct dk_err *err);
 
-/* A descriptor that is readable when there may be something to read, for a loop that waits for other
- * things too: read until DK_AGAIN, then poll. -1: this backend has none. */
+/* A descriptor that is readable when there may be something to read, for a loop that waits for
+ * other things too: read until DK_AGAIN, then poll. -1: this backend has none. */
 int dk_log_reader_fd(const struct dk_log_reader *reader);
 
 /* Steps over the gap that the last dk_log_reader_next stopped at and says which seqs are lost:
@@ -127,6 +139,7 @@ struct dk_log_stat {
     uint64_t seq_first, seq_last; /* both 0 when there is no record */
     uint64_t torn_bytes;          /* at the end, what the next writer will cut */
     uint32_t epoch_first, epoch_last;
+    bool restoring; /* a restore that was not finished */
 };
 
 /* Reads and checks the whole log. DK_CORRUPT as a reader, *stat up to there. */

@@ -18,7 +18,7 @@ struct store {
     char *name;
     size_t name_size;
     unsigned users; /* the registry, the writer, each reader */
-    bool has_writer;
+    bool has_writer, restoring;
     uint32_t epoch;
     uint64_t seq_next;
     uint8_t **frames; /* one a batch, sealed */
@@ -106,23 +106,35 @@ static enum dk_status memory_open(struct dk_log **out, const char *place,
 {
     struct memory_log *log = NULL;
     struct store *store;
+    bool is_new, restoring, busy, may;
 
-    (void)options;
     (void)pthread_mutex_lock(&guard);
     store = find_or_make(place);
-    if (!store->has_writer) {
+    is_new = store->epoch == 0;
+    restoring = store->restoring;
+    busy = store->has_writer;
+    may = options->restore ? is_new || restoring : !restoring;
+    if (!busy && may) {
         log = new_memory(sizeof(*log));
         log->base.backend = &dk_log_backend_memory;
         log->store = store;
-        log->base.epoch = ++store->epoch;
+        store->restoring = log->base.restoring = options->restore;
+        if (!options->restore || is_new)
+            store->epoch++;
+        log->base.epoch = store->epoch;
         log->base.seq_next = log->base.seq_published = store->seq_next;
         dk_buf_init(&log->staged, &dk_heap, (size_t)2 * DK_LOG_BATCH_SIZE_MAX);
         store->has_writer = true;
         store->users++;
     }
     (void)pthread_mutex_unlock(&guard);
-    if (log == NULL)
+    if (busy)
         return dk_fail(err, DK_BUSY, "log 'memory:%s' already has a writer in this process", place);
+    if (!may)
+        return dk_fail(err, DK_INVALID,
+                       restoring ? "log 'memory:%s' is a restore that was not finished"
+                                 : "log 'memory:%s' is not new: nothing is restored into it",
+                       place);
     *out = &log->base;
     return DK_OK;
 }
@@ -151,6 +163,8 @@ static void keep(struct store *store, const uint8_t *frame)
     }
     store->frames[store->count] = memcpy(dk_alloc_new(&dk_heap, size), frame, size);
     store->seq_next += dk_frame_count_of(frame);
+    if (dk_frame_epoch_of(frame) > store->epoch)
+        store->epoch = dk_frame_epoch_of(frame);
     store->count++;
 }
 
@@ -168,6 +182,15 @@ static enum dk_status memory_sync(struct dk_log *base, struct dk_err *err)
     (void)pthread_cond_broadcast(&grown);
     (void)pthread_mutex_unlock(&guard);
     dk_buf_clear(&log->staged);
+    return DK_OK;
+}
+
+static enum dk_status memory_restore_finish(struct dk_log *base, struct dk_err *err)
+{
+    (void)err;
+    (void)pthread_mutex_lock(&guard);
+    ((struct memory_log *)base)->store->restoring = false;
+    (void)pthread_mutex_unlock(&guard);
     return DK_OK;
 }
 
@@ -329,6 +352,7 @@ static enum dk_status memory_stat(const char *place, struct dk_log_stat *stat, s
     }
     if (store != NULL) {
         stat->epoch_last = store->epoch;
+        stat->restoring = store->restoring;
         stat->segments = 1;
     }
     (void)pthread_mutex_unlock(&guard);
@@ -351,6 +375,7 @@ const struct dk_log_backend dk_log_backend_memory = {
     .open = memory_open,
     .append = memory_append,
     .sync = memory_sync,
+    .restore_finish = memory_restore_finish,
     .discard = memory_discard,
     .compact_step = memory_compact_step,
     .close = memory_close,

@@ -333,6 +333,94 @@ static void a_sound_log_is_not_repaired(void **state)
 }
 
 /* A model of two numbers: what is synced, what is staged. */
+static struct dk_log *restore(void)
+{
+    struct dk_log_options options = backend->options;
+
+    options.restore = true;
+    return must_open(uri, &options);
+}
+
+static void check_epochs(const uint32_t *epochs, size_t count)
+{
+    struct dk_log_reader *reader;
+    struct dk_log_batch batch;
+    struct dk_err err;
+
+    assert_ok(dk_log_reader_open(&reader, uri, 1, &err));
+    for (size_t i = 0; i < count; i++) {
+        assert_ok(dk_log_reader_next(reader, &batch, &err));
+        check_batch(&batch);
+        assert_int_equal(batch.epoch, epochs[i]);
+    }
+    assert_int_equal(dk_log_reader_next(reader, &batch, &err), DK_AGAIN);
+    dk_log_reader_close(reader);
+}
+
+static void a_restored_history_has_its_epochs_and_the_next_writer_a_higher_one(void **state)
+{
+    static const uint32_t epochs[] = { 3, 3, 5, 9, 9, 9, 12, 13 };
+    struct dk_log *log = restore(), *other;
+    struct dk_log_stat stat;
+    struct dk_err err;
+
+    (void)state;
+    assert_int_equal(dk_log_seq_next(log), 1);
+    for (size_t i = 0; i < 4; i++) /* of several epochs at once, over several segments */
+        assert_ok(append_records_of(log, epochs[i], 30, &err));
+    must_sync(log);
+    assert_int_equal(dk_log_epoch(log), 9);
+    assert_int_equal(append_records_of(log, 8, 1, &err), DK_INVALID);
+    assert_int_equal(dk_log_open(&other, uri, &backend->options, &err), DK_BUSY);
+    must_close(log);
+    assert_ok(dk_log_stat(uri, &stat, &err));
+    assert_true(stat.restoring);
+    assert_int_equal(dk_log_open(&log, uri, &backend->options, &err), DK_INVALID); /* half done */
+    log = restore();
+    assert_int_equal(dk_log_seq_next(log), 121);
+    assert_int_equal(dk_log_epoch(log), 9);
+    assert_int_equal(append_records_of(log, 8, 1, &err), DK_INVALID);
+    for (size_t i = 4; i < 7; i++)
+        assert_ok(append_records_of(log, epochs[i], 30, &err));
+    assert_ok(dk_log_restore_finish(log, &err)); /* syncs what is staged */
+    assert_int_equal(append_records_of(log, 12, 1, &err), DK_INVALID);
+    must_close(log);
+    check_epochs(epochs, 7);
+    log = start();
+    assert_int_equal(dk_log_seq_next(log), 211);
+    assert_int_equal(dk_log_epoch(log), 13);
+    must_append(log, 5);
+    must_sync(log);
+    must_close(log);
+    check_epochs(epochs, 8);
+    assert_ok(dk_log_stat(uri, &stat, &err));
+    assert_false(stat.restoring);
+    assert_int_equal(stat.records, 215);
+}
+
+static void a_history_is_restored_into_a_new_log_only(void **state)
+{
+    struct dk_log_options options = backend->options;
+    struct dk_log *log = restore();
+    struct dk_err err;
+
+    (void)state;
+    options.restore = true;
+    assert_ok(dk_log_restore_finish(log, &err)); /* of nothing */
+    must_close(log);
+    assert_int_equal(dk_log_open(&log, uri, &options, &err), DK_INVALID);
+    assert_contains(err.text, "not new");
+    assert_null(log);
+    log = start();
+    assert_true(dk_log_epoch(log) > 1);
+    assert_int_equal(dk_log_restore_finish(log, &err), DK_INVALID);
+    must_append(log, 3);
+    must_sync(log);
+    must_close(log);
+    assert_int_equal(dk_log_open(&log, uri, &options, &err), DK_INVALID);
+    assert_int_equal(read_all(uri, 1, NULL), 4);
+}
+
 static void random_use_agrees_with_a_simple_model(void **state)
 {
     (void)state;
@@ -400,6 +488,8 @@ int conformance_run(const struct conformance_backend *which)
         TEST(readers_that_sleep_are_woken_by_every_sync),
         TEST(stat_counts_what_was_appended),
         TEST(a_sound_log_is_not_repaired),
+        TEST(a_restored_history_has_its_epochs_and_the_next_writer_a_higher_one),
+        TEST(a_history_is_restored_into_a_new_log_only),
         TEST(random_use_agrees_with_a_simple_model),
     };
 

@@ -88,9 +88,15 @@ void record_fill(uint64_t seq, uint8_t *bytes)
 
 enum dk_status append_records(struct dk_log *log, uint32_t count, struct dk_err *err)
 {
+    return append_records_of(log, dk_log_epoch(log), count, err);
+}
+
+enum dk_status append_records_of(struct dk_log *log, uint32_t epoch, uint32_t count,
+                                 struct dk_err *err)
+{
     struct dk_log_record *records = calloc(count + 1, sizeof(*records));
     uint8_t *bytes = calloc(count + 1, 100);
-    struct dk_log_batch batch = { dk_log_seq_next(log), dk_log_epoch(log), count, records };
+    struct dk_log_batch batch = { dk_log_seq_next(log), epoch, count, records };
     enum dk_status status;
 
     for (uint32_t i = 0; i < count; i++) {

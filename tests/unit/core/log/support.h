@@ -31,6 +31,8 @@ void record_fill(uint64_t seq, uint8_t *bytes);
 
 /* Appends `count` such records as one batch. */
 enum dk_status append_records(struct dk_log *log, uint32_t count, struct dk_err *err);
+enum dk_status append_records_of(struct dk_log *log, uint32_t epoch, uint32_t count,
+                                 struct dk_err *err); /* a restore */
 void must_append(struct dk_log *log, uint32_t count);
 void must_sync(struct dk_log *log);
 struct dk_log *must_open(const char *uri, const struct dk_log_options *options);
