@@ -75,6 +75,21 @@ static enum dk_status set_value(struct dk_place *place, const struct setting *se
     return DK_OK;
 }
 
+enum dk_status dk_place_set(struct dk_place *place, const char *name, const char *value,
+                            struct dk_err *err)
+{
+    if (value == NULL)
+        return DK_OK;
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (strcmp(settings[i].name, name) == 0)
+            return set_value(place, &settings[i], value, err);
+    }
+    return dk_fail(err, DK_INVALID,
+                   "unknown name '%s': log, controllers, projectors, listen, listen_query or "
+                   "munge_socket",
+                   name);
+}
+
 /* Without blanks at both ends. */
 static char *trim(char *text)
 {
@@ -99,15 +114,7 @@ static enum dk_status read_line(struct dk_place *place, char *line, struct dk_er
     if (value == NULL)
         return dk_fail(err, DK_INVALID, "'%s' is not 'name = value'", name);
     *value = '\0';
-    name = trim(name);
-    for (size_t i = 0; i < SETTINGS; i++) {
-        if (strcmp(settings[i].name, name) == 0)
-            return set_value(place, &settings[i], trim(value + 1), err);
-    }
-    return dk_fail(err, DK_INVALID,
-                   "unknown name '%s': log, controllers, projectors, listen, listen_query or "
-                   "munge_socket",
-                   name);
+    return dk_place_set(place, trim(name), trim(value + 1), err);
 }
 
 static enum dk_status read_file(struct dk_place *place, const char *path, bool *is_there,

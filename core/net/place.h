@@ -36,6 +36,12 @@ struct dk_place {
 enum dk_status dk_place_find(struct dk_place *place, const char *dir, bool is_daemon,
                              struct dk_err *err);
 
+/* A value of docket.conf by its name there, from an option of the command line; NULL: none was
+ * given.
+ */
+enum dk_status dk_place_set(struct dk_place *place, const char *name, const char *value,
+                            struct dk_err *err);
+
 /* DIR/`name`, into `out` of DK_PLACE_PATH_MAX + 64 bytes. */
 void dk_place_path(const struct dk_place *place, const char *name, char *out);
 
