@@ -50,9 +50,9 @@ enum dk_status dk_session_open(struct dk_session *session, const char *dir, stru
 
 void dk_session_close(struct dk_session *session)
 {
-    dk_client_close(session->query);
-    dk_client_close(session->control);
-    session->query = session->control = NULL;
+    dk_endpoints_destroy(session->projectors);
+    dk_endpoints_destroy(session->controllers);
+    session->projectors = session->controllers = NULL;
 }
 
 /* --- waiting --- */
@@ -124,27 +124,26 @@ static enum dk_status no_cluster(const struct dk_session *session, struct dk_err
         session->place.dir, is_there ? "" : ", which does not exist");
 }
 
-/* Connects, or says whether another try could help: DK_AGAIN. */
-static enum dk_status reach(struct dk_session *session, struct dk_client **client, const char *path,
-                            struct dk_err *err)
+/* The daemons of one kind: as docket.conf says, or the one behind the socket. */
+static struct dk_endpoints *endpoints_of(const struct dk_session *session,
+                                         struct dk_endpoints **endpoints, const char *list,
+                                         const char *path)
 {
-    enum dk_status status;
+    if (*endpoints == NULL)
+        *endpoints =
+            dk_endpoints_create(list[0] != '\0' ? list : path, session->place.munge_socket, false);
+    return *endpoints;
+}
 
-    if (*client != NULL)
-        return DK_OK;
-    status = dk_client_open(client, path, err);
-    if (status != DK_NOT_FOUND)
-        return status;
-    if (access(path, F_OK) != 0 && !is_supervised(session))
+/* Nobody is there: could another try help (DK_AGAIN)? Daemons elsewhere are taken for being started
+ * again. */
+static enum dk_status absent(const struct dk_session *session, const char *list, const char *path,
+                             struct dk_err *err)
+{
+    if (list[0] == '\0' && access(path, F_OK) != 0 && !is_supervised(session))
         return no_cluster(session, err);
     err->status = DK_AGAIN;
     return DK_AGAIN;
-}
-
-static void part(struct dk_client **client)
-{
-    dk_client_close(*client);
-    *client = NULL;
 }
 
 /* --- what a server says of a failure --- */
@@ -187,6 +186,9 @@ static enum dk_status refused(const char *who, const struct dk_reply *reply, str
         break;
     case 413:
         status = DK_TOO_LARGE;
+        break;
+    case 401:
+        status = DK_NOT_PERMITTED;
         break;
     case 503:
         status = DK_BUSY;
@@ -244,6 +246,8 @@ static enum dk_status ask(struct dk_session *session, struct dk_question *questi
                           const struct dk_buf *post, struct dk_reply *reply, struct dk_err *err)
 {
     struct patience patience = patience_of(session, ASK_PATIENCE_MS);
+    const struct dk_place *place = &session->place;
+    struct dk_endpoints *projectors;
     enum dk_status status;
     int broken = 0;
 
@@ -254,24 +258,23 @@ static enum dk_status ask(struct dk_session *session, struct dk_question *questi
     if (question->is_full || !dk_buf_add(&question->target, "", 1))
         return dk_fail(err, DK_TOO_LARGE, "the question is longer than a megabyte");
     question->target.size--;
+    projectors =
+        endpoints_of(session, &session->projectors, place->projectors, session->place.query);
     do {
-        status = reach(session, &session->query, session->place.query, err);
+        status = dk_endpoints_call(
+            projectors, post != NULL ? "POST" : "GET", (const char *)question->target.data,
+            post != NULL ? "application/avro" : NULL, post != NULL ? post->data : NULL,
+            post != NULL ? post->size : 0, session->timeout_ms, reply, err);
+        session->has_answer = session->has_answer || status == DK_OK;
+        if (status == DK_OK && reply->status == 200)
+            return DK_OK;
         if (status == DK_OK)
-            status = dk_client_call(
-                session->query, post != NULL ? "POST" : "GET", (const char *)question->target.data,
-                post != NULL ? "application/avro" : NULL, post != NULL ? post->data : NULL,
-                post != NULL ? post->size : 0, session->timeout_ms, reply, err);
-        else if (status != DK_AGAIN)
-            return status;
-        if (status == DK_OK && reply->status == 503)
             status = refused("projector", reply, err);
-        else if (status == DK_OK)
-            return reply->status == 200 ? DK_OK : refused("projector", reply, err);
-        if (status == DK_NOT_FOUND)
-            part(&session->query); /* it went away between two tries: reach says how */
-        else if (status == DK_IO && ++broken >= BROKEN_MAX)
+        else if (status == DK_NOT_FOUND)
+            status = absent(session, place->projectors, place->query, err);
+        if (status == DK_IO && ++broken >= BROKEN_MAX)
             return status;
-        else if (status != DK_AGAIN && status != DK_BUSY && status != DK_IO)
+        if (status != DK_AGAIN && status != DK_BUSY && status != DK_IO)
             return status;
     } while (wait_more(&patience, err));
     return status;
@@ -498,25 +501,25 @@ static enum dk_status send_call(struct dk_session *session, const struct dk_buf 
                                 struct dk_outcome *outcomes, uint32_t count,
                                 struct patience *patience, struct dk_err *err)
 {
+    const struct dk_place *place = &session->place;
+    struct dk_endpoints *controllers =
+        endpoints_of(session, &session->controllers, place->controllers, place->control);
     struct dk_reply reply = { 0 };
     enum dk_status status;
 
     dk_buf_init(&reply.body, &dk_heap, ANSWER_MAX);
     do {
-        status = reach(session, &session->control, session->place.control, err);
-        if (status == DK_OK) {
-            status = dk_client_call(session->control, "POST", "/v1/requests",
-                                    "application/vnd.docket.requests", body->data, body->size,
-                                    session->timeout_ms, &reply, err);
-            if (status == DK_OK && reply.status == 200)
-                status = read_outcomes(session, &reply.body, outcomes, count, err);
-            else if (status == DK_OK)
-                status = refused("controller", &reply, err);
-            else if (status != DK_TOO_LARGE && status != DK_INVALID) {
-                part(&session->control); /* broken, or silent for too long */
-                status = DK_AGAIN;
-            }
-        }
+        status = dk_endpoints_call(controllers, "POST", "/v1/requests",
+                                   "application/vnd.docket.requests", body->data, body->size,
+                                   session->timeout_ms, &reply, err);
+        if (status == DK_OK && reply.status == 200)
+            status = read_outcomes(session, &reply.body, outcomes, count, err);
+        else if (status == DK_OK)
+            status = refused("controller", &reply, err);
+        else if (status == DK_NOT_FOUND)
+            status = absent(session, place->controllers, place->control, err);
+        else if (status == DK_IO)
+            status = DK_AGAIN; /* broken: the keys make asking again safe */
         if (status != DK_AGAIN && status != DK_BUSY)
             break;
     } while (wait_more(patience, err));

@@ -1,8 +1,10 @@
 /* ask.h - a client's two conversations: questions to the projector, requests to the controller
  *
  * Everything that `docket` and the Slurm names know of a cluster comes through here; decision 0010
- * says what may be asked. A session finds the cluster (--dir, DOCKET_DIR, the default place) and
- * connects when first needed. Rows come as format=tsv and are taken apart in place.
+ * says what may be asked. A session finds the cluster (--dir, DOCKET_DIR, the default place, and
+ * what docket.conf there says of controllers and projectors elsewhere) and connects when first
+ * needed; any of several will do, and when one is gone the next is asked. Rows come as format=tsv
+ * and are taken apart in place.
  *
  * Read your writes: a session remembers the newest seq it was told (by a request's outcome) and
  * asks for answers at that seq or later. Between processes: `docket submit` prints the id, and the
@@ -18,16 +20,17 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "event/request.h"
-#include "net/client.h"
+#include "net/endpoints.h"
 #include "net/place.h"
 
 #include <stdint.h>
 
 struct dk_session {
     struct dk_place place;
-    struct dk_client *query, *control; /* NULL until needed */
-    int64_t seq;                       /* answers have to be of this seq or later */
-    int timeout_ms;                    /* for one call; the default is 30,000 */
+    struct dk_endpoints *projectors, *controllers; /* NULL until needed */
+    bool has_answer;                               /* a projector has answered something */
+    int64_t seq;                                   /* answers have to be of this seq or later */
+    int timeout_ms;                                /* for one call; the default is 30,000 */
     /* Told once when a call has been waiting for a second for a process that is away or busy: why,
      * and for how many seconds it will be tried again. NULL: nobody is told. */
     void (*remark)(const char *why, int seconds);

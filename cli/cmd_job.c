@@ -235,7 +235,7 @@ static int64_t print_from(struct cli_client *client, const char *path, const cha
                 (void)putchar('\n');
             print_job(client, &view, &rows, row);
         }
-    } else if (err.status == DK_NOT_FOUND && client->session.query != NULL) {
+    } else if (err.status == DK_NOT_FOUND && client->session.has_answer) {
         count = 0;
     } else {
         (void)cli_fail(&err);

@@ -23,7 +23,7 @@
 enum { NUMBER_TRIES = 400, NUMBER_STEP_US = 5000 };
 
 struct controller_values {
-    const char *dir;
+    const char *dir, *listen;
     int log_format;
 };
 
@@ -33,6 +33,12 @@ const struct cli_option docketd_controller_options[] = {
       .argument = "DIR",
       .offset = offsetof(struct controller_values, dir),
       .help = "the cluster's folder; else DOCKET_DIR, else the default place" },
+    { .name = "--listen",
+      .kind = CLI_TEXT,
+      .argument = "HOST:PORT",
+      .offset = offsetof(struct controller_values, listen),
+      .help =
+          "take requests there too, who asks being proven by MUNGE; else listen of docket.conf" },
     { .name = "--log-format",
       .kind = CLI_CHOICE,
       .argument = DAEMON_LOG_FORMATS,
@@ -94,6 +100,8 @@ int docketd_controller(const struct cli_command *command, int argc, char **argv)
         return exit;
     dk_journal_start("controller", values.log_format == 1);
     status = dk_place_find(&place, values.dir, true, &err);
+    if (status == DK_OK)
+        status = dk_place_set(&place, "listen", values.listen, &err);
     if (status == DK_OK)
         status = dk_place_make(&place, &err);
     options.place = &place;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 struct values {
-    const char *dir, *name, *share, *topology, *features;
+    const char *dir, *name, *share, *topology, *features, *controllers, *projectors;
     int64_t cores, memory, gpus;
     int log_format, isolation;
 };
@@ -21,6 +21,10 @@ struct values {
 
 static const struct cli_option options[] = {
     { "--dir", CLI_TEXT, "DIR", AT(dir), NULL, 0, 0, "the cluster's folder" },
+    { "--controllers", CLI_TEXT, "HOST:PORT,...", AT(controllers), NULL, 0, 0,
+      "where to report; else as docket.conf says, else the folder's socket" },
+    { "--projectors", CLI_TEXT, "HOST:PORT,...", AT(projectors), NULL, 0, 0,
+      "where to ask for orders; likewise" },
     { "--name", CLI_TEXT, "NAME", AT(name), NULL, 0, 0, "of the node; this machine's without it" },
     { "--share", CLI_TEXT, "K/N", AT(share), "1/1", 0, 0,
       "this agent is the K-th of N on this machine and has its share of it" },
@@ -113,7 +117,9 @@ static int run(const struct cli_command *command, int argc, char **argv)
     dk_journal_start("node", values.log_format == 1);
     if (!find_task(task, sizeof(task)))
         (void)dk_fail(&err, DK_IO, "docketd-task is not beside this program");
-    else if (dk_place_find(&place, values.dir, true, &err) == DK_OK)
+    else if (dk_place_find(&place, values.dir, true, &err) == DK_OK &&
+             dk_place_set(&place, "controllers", values.controllers, &err) == DK_OK &&
+             dk_place_set(&place, "projectors", values.projectors, &err) == DK_OK)
         (void)dk_agent_run(&agent, &err);
     return err.status == DK_OK ? CLI_EXIT_OK : cli_fail(&err);
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 struct projector_values {
-    const char *dir, *tcp;
+    const char *dir, *listen;
     int log_format;
 };
 
@@ -19,11 +19,12 @@ static const struct cli_option options[] = {
       .argument = "DIR",
       .offset = offsetof(struct projector_values, dir),
       .help = "the cluster's folder; else DOCKET_DIR, else the default place" },
-    { .name = "--tcp",
+    { .name = "--listen",
       .kind = CLI_TEXT,
-      .argument = "ADDR:PORT",
-      .offset = offsetof(struct projector_values, tcp),
-      .help = "answer questions there too, of anybody who can reach it" },
+      .argument = "HOST:PORT",
+      .offset = offsetof(struct projector_values, listen),
+      .help =
+          "answer there too, who asks being proven by MUNGE; else listen_query of docket.conf" },
     { .name = "--log-format",
       .kind = CLI_CHOICE,
       .argument = DAEMON_LOG_FORMATS,
@@ -46,8 +47,9 @@ static int run(const struct cli_command *command, int argc, char **argv)
         return exit;
     dk_journal_start("projector", values.log_format == 1);
     status = dk_place_find(&place, values.dir, true, &err);
+    if (status == DK_OK)
+        status = dk_place_set(&place, "listen_query", values.listen, &err);
     projector.place = &place;
-    projector.tcp = values.tcp;
     projector.stop_fd = daemon_stop_fd();
     if (status == DK_OK)
         status = dk_projector_run(&projector, &err);

@@ -74,9 +74,10 @@ const struct cli_option docketd_up_options[] = {
       .help = "GPUs that each node says it has; -1: those that it finds" },
     { .name = "--tcp",
       .kind = CLI_TEXT,
-      .argument = "ADDR:PORT",
+      .argument = "HOST:PORT",
       .offset = offsetof(struct up_values, tcp),
-      .help = "answer questions there too, of anybody who can reach it" },
+      .help = "the projector answers there too, who asks being proven by MUNGE (but for /metrics); "
+              "else listen_query of docket.conf" },
     { .name = "--detach",
       .kind = CLI_FLAG,
       .offset = offsetof(struct up_values, detach),
@@ -192,7 +193,7 @@ static void add_children(struct supervisor *supervisor)
     child_word(child, "docketd-projector");
     add_common(supervisor, child);
     if (supervisor->values.tcp != NULL) {
-        child_word(child, "--tcp");
+        child_word(child, "--listen");
         child_word(child, "%s", supervisor->values.tcp);
     }
     for (int64_t number = 1; number <= supervisor->values.nodes; number++)

@@ -12,6 +12,8 @@
 /* --- nodes --- */
 
 /* clang-format off */
+enum { PING_MS = 5000, PING_ANSWER_MAX = 65536 };
+
 #define NODE_COLUMN_MAP(X)                                                                         \
     X(name) X(host) X(state) X(condition) X(reason) X(reason_user) X(reason_time) X(cores)         \
     X(cores_used) X(memory) X(memory_used) X(gpus) X(gpus_used) X(features) X(partitions)          \
@@ -337,7 +339,9 @@ int scontrol_show_partition(struct scontrol *scontrol, int argc, char **argv)
 
 int scontrol_ping(struct scontrol *scontrol, int argc, char **argv)
 {
-    struct dk_client *client = NULL;
+    const struct dk_place *place = &scontrol->session.place;
+    struct dk_endpoints *controllers;
+    struct dk_reply reply = { 0 };
     char host[256] = "localhost";
     bool is_up;
 
@@ -345,8 +349,15 @@ int scontrol_ping(struct scontrol *scontrol, int argc, char **argv)
     (void)argv;
     if (!scontrol_connect(scontrol, "slurm_ping"))
         return 1;
-    is_up = dk_client_open(&client, scontrol->session.place.control, NULL) == DK_OK;
-    dk_client_close(client);
+    controllers =
+        dk_endpoints_create(place->controllers[0] != '\0' ? place->controllers : place->control,
+                            place->munge_socket, false);
+    dk_buf_init(&reply.body, &dk_heap, PING_ANSWER_MAX);
+    is_up = dk_endpoints_call(controllers, "GET", "/v1/status", NULL, NULL, 0, PING_MS, &reply,
+                              NULL) == DK_OK &&
+            reply.status == 200;
+    dk_buf_release(&reply.body);
+    dk_endpoints_destroy(controllers);
     (void)gethostname(host, sizeof(host) - 1);
     (void)printf("Slurmctld(primary) at %s is %s\n", host, is_up ? "UP" : "DOWN");
     return is_up ? 0 : 1;

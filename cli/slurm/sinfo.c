@@ -201,7 +201,9 @@ static int run(struct sinfo *sinfo, int argc, char **argv)
         slurm_check_cluster(&sinfo->session, sinfo->clusters, &err) != DK_OK)
         return slurm_error("sinfo", "%s", err.text);
     if (sinfo->is_verbose)
-        (void)fprintf(stderr, "sinfo: asking %s\n", sinfo->session.place.query);
+        (void)fprintf(stderr, "sinfo: asking %s\n",
+                      sinfo->session.place.projectors[0] != '\0' ? sinfo->session.place.projectors
+                                                                 : sinfo->session.place.query);
     if (sinfo->is_reservation) {
         (void)fputs("No reservations in the system\n", stdout);
         return 0;
