@@ -353,7 +353,7 @@ static enum dk_status open_all(struct folder *folder, struct dk_err *err)
     const struct dk_place *place = projector->options->place;
     struct dk_http_options http = { .socket = place->query,
                                     .mode = 0666,
-                                    .tcp = projector->options->tcp,
+                                    .tcp = place->listen_query,
                                     .threads = SERVER_THREADS,
                                     .connections_max = 32768,
                                     .handler = dk_query_handle,
@@ -378,6 +378,11 @@ static enum dk_status open_all(struct folder *folder, struct dk_err *err)
     projector->groups = dk_groups_create();
     projector->waits = dk_waits_create(projector);
     projector->workers = dk_workers_create(projector, WORKERS);
+    if (place->listen_query[0] != '\0') {
+        projector->who = dk_who_create();
+        projector->prover = dk_prover_create(&(struct dk_prover_options){
+            .munge_socket = place->munge_socket, .who = projector->who });
+    }
     return dk_http_start(&projector->server, &http, err);
 }
 
@@ -398,7 +403,10 @@ static void close_all(struct folder *folder)
 
     dk_waits_stop(projector->waits); /* from here on who would wait is answered at once */
     dk_workers_stop(projector->workers);
+    dk_prover_stop(projector->prover); /* last: the others' answers may go through it */
     dk_http_stop(projector->server);
+    dk_prover_destroy(projector->prover);
+    dk_who_destroy(projector->who);
     dk_waits_destroy(projector->waits);
     dk_workers_destroy(projector->workers);
     dk_reasons_close(projector->reasons);

@@ -4,6 +4,9 @@
  *                \--> history (RocksDB) -----+--> answers: query.sock, and TCP when told
  *                     follower of the core --+
  *
+ * It listens on TCP where the place says so (listen_query); who asks there is proven by MUNGE, but
+ * for /v1/status and /metrics.
+ *
  * Threads. The folder sleeps on the log's futex and applies batch after batch; the server's threads
  * take questions apart and answer at once what costs nothing (orders for agents); workers of lower
  * priority write the lists. Who waits for something (long poll) costs a list entry, not a thread.
@@ -17,7 +20,6 @@
 struct dk_projector_options {
     const struct dk_place *place;
     const char *version; /* of the program */
-    const char *tcp;     /* "127.0.0.1:8080": answer there too; NULL: not */
     int stop_fd;         /* becomes readable when it is to stop */
 };
 

@@ -4,7 +4,7 @@
 #define DK_PROJECTIONS_PROJECTOR_INSIDE_H
 
 #include "log/blobs.h"
-#include "net/http.h"
+#include "net/prover.h"
 #include "projections/groups.h"
 #include "projections/history.h"
 #include "projections/live.h"
@@ -31,6 +31,8 @@ struct dk_projector {
     struct dk_waits *waits;
     struct dk_workers *workers;
     struct dk_http_server *server;
+    struct dk_who *who;
+    struct dk_prover *prover; /* NULL: nobody asks over TCP */
     int32_t own_uid;
     int64_t started;         /* microseconds since 1970 */
     _Atomic int64_t seq_log; /* the last that was read */

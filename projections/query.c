@@ -480,16 +480,15 @@ static void queue_question(struct dk_projector *projector, struct dk_http_exchan
                  after_wait);
 }
 
-void dk_query_handle(void *context, struct dk_http_exchange *exchange)
+/* Of anybody: who asks is known, or came by the socket. */
+static void handle(struct dk_projector *projector, struct dk_http_exchange *exchange)
 {
     static const char blobs[] = "/v1/blobs/";
-    struct dk_projector *projector = context;
     const char *path = dk_http_path(exchange), *method = dk_http_method(exchange);
     const struct route *route = route_of(path);
     bool orders = strcmp(path, "/v1/dispatch") == 0;
     bool blob = strncmp(path, blobs, sizeof(blobs) - 1) == 0;
 
-    (void)atomic_fetch_add(&projector->questions, 1);
     if (route == NULL && !orders && !blob) {
         dk_http_fail(exchange, 404, "NOT_FOUND", "there is no '%s' here%s", path,
                      strcmp(path, "/v1/requests") == 0 ? ": requests go to control.sock" : "");
@@ -507,4 +506,35 @@ void dk_query_handle(void *context, struct dk_http_exchange *exchange)
     } else {
         queue_question(projector, exchange);
     }
+}
+
+/* dk_prover_done */
+static void take_proven(void *context, struct dk_http_exchange *exchange,
+                        const struct dk_proven *proven)
+{
+    struct dk_projector *projector = context;
+
+    if (proven->proof == DK_PROOF_GOOD) {
+        handle(projector, exchange);
+        return;
+    }
+    (void)atomic_fetch_add(&projector->failed, 1);
+    dk_http_fail(exchange, 401, dk_proof_reason(proven->proof), "%s", proven->why);
+}
+
+/* Numbers without names are for everybody: those who watch have no MUNGE. */
+static bool is_public(const char *path)
+{
+    return strcmp(path, "/metrics") == 0 || strcmp(path, "/v1/status") == 0;
+}
+
+void dk_query_handle(void *context, struct dk_http_exchange *exchange)
+{
+    struct dk_projector *projector = context;
+
+    (void)atomic_fetch_add(&projector->questions, 1);
+    if (dk_http_is_remote(exchange) && !is_public(dk_http_path(exchange)))
+        dk_prover_prove(projector->prover, exchange, take_proven, projector);
+    else
+        handle(projector, exchange);
 }

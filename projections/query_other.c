@@ -351,6 +351,7 @@ enum dk_status dk_answer_status(struct dk_ask *ask, struct dk_buf *out, int64_t 
 {
     struct dk_projector *projector = ask->projector;
     uint64_t jobs[DK_ROW_STATE_COUNT];
+    struct dk_prover_stats credentials;
     int32_t epoch;
 
     dk_live_counts(projector->live, jobs);
@@ -371,6 +372,10 @@ enum dk_status dk_answer_status(struct dk_ask *ask, struct dk_buf *out, int64_t 
     (void)dk_buf_add_text(out, atomic_load(&projector->caught_up) ? "false" : "true");
     add_field(out, ",\"jobs_pending\":", (int64_t)jobs[DK_ROW_PENDING]);
     add_field(out, ",\"jobs_running\":", (int64_t)(jobs[DK_ROW_RUNNING] + jobs[DK_ROW_COMPLETING]));
+    dk_prover_stats(projector->prover, &credentials);
+    add_field(out, ",\"credentials_good\":", (int64_t)credentials.proven);
+    add_field(out, ",\"credentials_refused\":", (int64_t)credentials.refused);
+    add_field(out, ",\"credentials_unavailable\":", (int64_t)credentials.unavailable);
     (void)dk_buf_add_text(out, "}\n");
     return DK_OK;
 }
