@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -22,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MINUTE_US INT64_C(60000000)
 #define LEAVE_US INT64_C(15000000) /* beyond the wait for SIGKILL */
 
 enum { NAME_MAX_SIZE = 64, FEATURES_MAX = 64 };
@@ -125,6 +127,28 @@ static uint32_t split(const char *list, struct dk_text out[FEATURES_MAX])
     return count;
 }
 
+/* Somebody answers in a controller's or projector's place. It is told once a minute. */
+static void remark_unproven(const char *text)
+{
+    static _Atomic int64_t told_us;
+    int64_t now = dk_agent_now_us(), before = atomic_load(&told_us);
+
+    if ((before == 0 || now - before >= MINUTE_US) &&
+        atomic_compare_exchange_strong(&told_us, &before, now))
+        dk_journal(DK_JOURNAL_WARNING, "%s; the answer is not taken", text);
+}
+
+/* Daemons elsewhere, or the one behind the socket. */
+static struct dk_endpoints *endpoints_of(const struct dk_agent *agent, const char *list,
+                                         const char *path)
+{
+    struct dk_endpoints *endpoints = dk_endpoints_create(list[0] != '\0' ? list : path,
+                                                         agent->options->place->munge_socket, true);
+
+    dk_endpoints_remark(endpoints, remark_unproven);
+    return endpoints;
+}
+
 static enum dk_status start_outbox(struct dk_agent *agent, struct dk_err *err)
 {
     const struct dk_agent_options *options = agent->options;
@@ -146,7 +170,9 @@ static enum dk_status start_outbox(struct dk_agent *agent, struct dk_err *err)
         .version = dk_text_of(options->version),
     };
 
-    return dk_outbox_start(&agent->outbox, options->place->control, &spec, err);
+    return dk_outbox_start(
+        &agent->outbox, endpoints_of(agent, options->place->controllers, options->place->control),
+        &spec, err);
 }
 
 static void say_what(const struct dk_agent *agent)
@@ -160,6 +186,17 @@ static void say_what(const struct dk_agent *agent)
         dk_journal(DK_JOURNAL_INFO, "%s", shape->remark);
     if (agent->confine.remark[0] != '\0')
         dk_journal(DK_JOURNAL_INFO, "%s", agent->confine.remark);
+}
+
+/* The seq of the newest order that is known from before; 0: of none. */
+static int64_t newest_order(const struct dk_agent *agent)
+{
+    int64_t seq = 0;
+
+    for (int i = 0; i < DK_AGENT_BUCKETS; i++)
+        for (const struct dk_duty *duty = agent->duties[i]; duty != NULL; duty = duty->next)
+            seq = duty->seq > seq ? duty->seq : seq;
+    return seq;
 }
 
 static enum dk_status begin(struct dk_agent *agent, struct dk_err *err)
@@ -189,8 +226,10 @@ static enum dk_status begin(struct dk_agent *agent, struct dk_err *err)
     if (status == DK_OK)
         status = dk_agent_recover(agent, err);
     if (status == DK_OK)
-        status =
-            dk_inbox_start(&agent->inbox, agent->options->place->query, agent->options->name, err);
+        status = dk_inbox_start(
+            &agent->inbox,
+            endpoints_of(agent, agent->options->place->projectors, agent->options->place->query),
+            agent->options->name, newest_order(agent), err);
     return status;
 }
 

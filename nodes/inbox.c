@@ -3,7 +3,7 @@
 #include "nodes/inbox.h"
 
 #include "base/check.h"
-#include "net/client.h"
+#include "base/sha256.h"
 #include "net/journal.h"
 
 #include <pthread.h>
@@ -36,9 +36,9 @@ struct dk_inbox {
     pthread_mutex_t lock;
     struct dk_delivery *first, **last; /* under the lock */
     int wake;
-    char *socket;
     char node[256]; /* as in a target */
-    struct dk_client *client;
+    struct dk_endpoints *projectors;
+    int64_t seq;                  /* the newest that was told */
     struct kept kept[BLOBS_KEPT]; /* the thread's own */
     uint32_t kept_next;
     bool complained;
@@ -131,6 +131,21 @@ static void keep(struct dk_inbox *inbox, struct dk_bytes digest, const struct dk
     kept->used = true;
 }
 
+/* Who answers may be anybody; the digest is from an order, which was proven. */
+static enum dk_status check_blob(struct dk_bytes digest, const struct dk_buf *body,
+                                 const char *target, struct dk_err *err)
+{
+    struct dk_sha256 hash;
+    uint8_t found[DIGEST];
+
+    dk_sha256_init(&hash);
+    dk_sha256_add(&hash, body->data, body->size);
+    dk_sha256_done(&hash, found);
+    return memcmp(found, digest.data, DIGEST) == 0
+               ? DK_OK
+               : dk_fail(err, DK_CORRUPT, "'%s' is answered with something else", target);
+}
+
 /* DK_NOT_FOUND: the cluster does not have it. Others: try again. */
 static enum dk_status fetch(struct dk_inbox *inbox, struct dk_bytes digest,
                             struct dk_blob_copy *out, struct dk_err *err)
@@ -151,10 +166,14 @@ static enum dk_status fetch(struct dk_inbox *inbox, struct dk_bytes digest,
     for (int i = 0; i < DIGEST; i++)
         used += snprintf(target + used, sizeof(target) - (size_t)used, "%02x", digest.data[i]);
     dk_buf_init(&reply.body, &dk_heap, BODY_MAX);
-    status = dk_client_call(inbox->client, "GET", target, NULL, NULL, 0, CALL_MS, &reply, err);
+    status =
+        dk_endpoints_call(inbox->projectors, "GET", target, NULL, NULL, 0, CALL_MS, &reply, err);
     if (status == DK_OK && reply.status == 200) {
-        *out = copy_of(reply.body.data, reply.body.size);
-        keep(inbox, digest, &reply.body);
+        status = check_blob(digest, &reply.body, target, err);
+        if (status == DK_OK) {
+            *out = copy_of(reply.body.data, reply.body.size);
+            keep(inbox, digest, &reply.body);
+        }
     } else if (status == DK_OK) {
         status = dk_fail(err, reply.status == 404 || reply.status == 410 ? DK_NOT_FOUND : DK_BUSY,
                          "'%s' answers %d", target, reply.status);
@@ -202,37 +221,49 @@ static void push(struct dk_inbox *inbox, struct dk_delivery *delivery)
     DK_CHECK(write(inbox->wake, &one, sizeof(one)) == (ssize_t)sizeof(one));
 }
 
+/* What one projector of several says is good only from where another one has led us. One alone may
+ * have been given another log, and says so by its epoch. */
+static enum dk_status check_seq(struct dk_inbox *inbox, int64_t seq, struct dk_err *err)
+{
+    if (seq >= inbox->seq || dk_endpoints_count(inbox->projectors) < 2)
+        return DK_OK;
+    (void)dk_fail(err, DK_BUSY, "'%s' is at seq %lld, behind %lld that this agent has seen",
+                  dk_endpoints_now(inbox->projectors), (long long)seq, (long long)inbox->seq);
+    return DK_BUSY;
+}
+
 /* One question. *after moves on when the answer was good. */
 static enum dk_status ask(struct dk_inbox *inbox, int64_t *after, struct dk_err *err)
 {
     struct dk_delivery *delivery = delivery_create();
     struct dk_reply reply = { 0 };
     char target[512];
-    enum dk_status status = DK_OK;
+    enum dk_status status;
 
     (void)snprintf(target, sizeof(target), "/v1/dispatch?node=%s&after=%lld&wait_ms=%d",
                    inbox->node, (long long)*after, *after == 0 ? 0 : WAIT_MS);
     dk_buf_init(&reply.body, &dk_heap, BODY_MAX);
-    if (inbox->client == NULL)
-        status = dk_client_open(&inbox->client, inbox->socket, err);
-    if (status == DK_OK)
-        status = dk_client_call(inbox->client, "GET", target, NULL, NULL, 0, CALL_MS, &reply, err);
+    status =
+        dk_endpoints_call(inbox->projectors, "GET", target, NULL, NULL, 0, CALL_MS, &reply, err);
     if (status == DK_OK && reply.status != 200)
-        status = dk_fail(err, DK_BUSY, "'%s' answers %d", target, reply.status);
+        status = dk_fail(err, DK_BUSY, "'%s' of '%s' answers %d", target,
+                         dk_endpoints_now(inbox->projectors), reply.status);
     delivery->body = reply.body;
+    if (status == DK_OK && reply.seq <= 0)
+        status = dk_fail(err, DK_AGAIN, "the log is empty");
+    if (status == DK_OK)
+        status = check_seq(inbox, reply.seq, err);
     if (status == DK_OK)
         status = dk_delivery_parse(delivery, err);
     for (uint32_t i = 0; status == DK_OK && i < delivery->count; i++)
         status = fetch_for(inbox, &delivery->items[i], err);
-    if (status == DK_OK && reply.seq <= 0)
-        status = dk_fail(err, DK_AGAIN, "the log is empty");
     if (status != DK_OK) {
         dk_delivery_destroy(delivery);
         return status;
     }
     delivery->seq = reply.seq;
     delivery->complete = *after == 0;
-    *after = reply.seq;
+    *after = inbox->seq = reply.seq;
     if (delivery->count > 0 || delivery->complete)
         push(inbox, delivery);
     else
@@ -262,8 +293,7 @@ static void *run(void *context)
             dk_journal(DK_JOURNAL_WARNING, "no orders: %s; trying on", err.text);
             inbox->complained = true;
         }
-        dk_client_close(inbox->client);
-        inbox->client = NULL;
+        dk_endpoints_leave(inbox->projectors);
         after = 0;
         pause_ms(pause);
         pause = pause * 2 > PAUSE_MS_MAX ? PAUSE_MS_MAX : pause * 2;
@@ -271,17 +301,18 @@ static void *run(void *context)
     return NULL;
 }
 
-enum dk_status dk_inbox_start(struct dk_inbox **out, const char *socket, const char *node,
-                              struct dk_err *err)
+enum dk_status dk_inbox_start(struct dk_inbox **out, struct dk_endpoints *projectors,
+                              const char *node, int64_t seq, struct dk_err *err)
 {
     struct dk_inbox *inbox = calloc(1, sizeof(*inbox));
     struct dk_buf escaped;
 
     DK_CHECK(inbox != NULL);
     inbox->last = &inbox->first;
-    inbox->socket = strdup(socket);
+    inbox->projectors = projectors;
+    inbox->seq = seq;
     inbox->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    DK_CHECK(inbox->socket != NULL && pthread_mutex_init(&inbox->lock, NULL) == 0);
+    DK_CHECK(pthread_mutex_init(&inbox->lock, NULL) == 0);
     dk_buf_init(&escaped, &dk_heap, sizeof(inbox->node) - 1);
     (void)dk_client_escape(&escaped, node);
     (void)snprintf(inbox->node, sizeof(inbox->node), "%.*s", (int)escaped.size,

@@ -1,4 +1,9 @@
-/* inbox.h - orders come in: a long poll on the projector's socket, in a thread of its own
+/* inbox.h - orders come in: a long poll at a projector, in a thread of its own
+ *
+ * Over TCP an answer is taken only if it is proven by root or our own user, whoever is behind that
+ * address, and what it names is held to its digest. One of any several projectors will do; one that
+ * is behind what this agent has been told already is left for the next, for by its answer a job
+ * that has just been started would be over.
  *
  * The first answer, and the first after every broken connection, is asked for with after=0: it is
  * `complete`, everything that is outstanding for this node as of its seq. Later ones hold only
@@ -11,6 +16,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "event/order.h"
+#include "net/endpoints.h"
 
 struct dk_blob_copy {
     uint8_t *data; /* NULL when size is 0 */
@@ -36,8 +42,9 @@ struct dk_delivery {
 
 struct dk_inbox;
 
-enum dk_status dk_inbox_start(struct dk_inbox **out, const char *socket, const char *node,
-                              struct dk_err *err);
+/* `projectors` becomes the inbox's. seq: of the newest order known from before, 0: none. */
+enum dk_status dk_inbox_start(struct dk_inbox **out, struct dk_endpoints *projectors,
+                              const char *node, int64_t seq, struct dk_err *err);
 /* The thread may sit in a call: it ends with the process. */
 
 int dk_inbox_fd(const struct dk_inbox *inbox); /* readable when there is something to take */

@@ -3,7 +3,6 @@
 #include "nodes/outbox.h"
 
 #include "base/check.h"
-#include "net/client.h"
 #include "net/journal.h"
 
 #include <pthread.h>
@@ -24,8 +23,8 @@ struct dk_outbox {
     pthread_cond_t changed;
     struct dk_reports *reports; /* under the lock */
     int wake;
-    char *socket;
-    struct dk_client *client; /* from here on the thread's own */
+    struct dk_endpoints *controllers; /* from here on the thread's own */
+    bool is_broken;                   /* nobody answered the last call: who knows what comes up */
     struct dk_buf body;
     struct dk_reply reply;
 };
@@ -54,22 +53,15 @@ static void tell(struct dk_outbox *outbox)
 
 static enum dk_status call(struct dk_outbox *outbox, struct dk_err *err)
 {
-    enum dk_status status = DK_OK;
+    enum dk_status status = dk_endpoints_call(outbox->controllers, "POST", "/v1/requests",
+                                              "application/vnd.docket.requests", outbox->body.data,
+                                              outbox->body.size, CALL_MS, &outbox->reply, err);
 
-    if (outbox->client == NULL)
-        status = dk_client_open(&outbox->client, outbox->socket, err);
-    if (status == DK_OK)
-        status = dk_client_call(outbox->client, "POST", "/v1/requests",
-                                "application/vnd.docket.requests", outbox->body.data,
-                                outbox->body.size, CALL_MS, &outbox->reply, err);
+    outbox->is_broken = status != DK_OK;
     if (status == DK_OK && outbox->reply.status != 200)
         return dk_fail(err, DK_BUSY, "the controller answers %d: %.*s", outbox->reply.status,
                        outbox->reply.body.size > 200 ? 200 : (int)outbox->reply.body.size,
                        (const char *)outbox->reply.body.data);
-    if (status != DK_OK) {
-        dk_client_close(outbox->client);
-        outbox->client = NULL;
-    }
     return status;
 }
 
@@ -78,7 +70,7 @@ static void take_failure(struct dk_outbox *outbox, const struct dk_err *err)
 {
     int64_t now = now_us();
     bool complain;
-    int64_t pause = dk_reports_failed(outbox->reports, now, outbox->client == NULL, &complain);
+    int64_t pause = dk_reports_failed(outbox->reports, now, outbox->is_broken, &complain);
 
     if (complain)
         dk_journal(DK_JOURNAL_WARNING, "the controller takes no reports: %s; jobs go on",
@@ -126,7 +118,7 @@ static void *run(void *context)
 
 /* --- the agent's side --- */
 
-enum dk_status dk_outbox_start(struct dk_outbox **out, const char *socket,
+enum dk_status dk_outbox_start(struct dk_outbox **out, struct dk_endpoints *controllers,
                                const struct dk_node_spec *spec, struct dk_err *err)
 {
     struct dk_outbox *outbox = calloc(1, sizeof(*outbox));
@@ -134,11 +126,11 @@ enum dk_status dk_outbox_start(struct dk_outbox **out, const char *socket,
 
     DK_CHECK(outbox != NULL);
     outbox->reports = dk_reports_create(spec, now_us());
-    outbox->socket = strdup(socket);
+    outbox->controllers = controllers;
     outbox->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     dk_buf_init(&outbox->body, &dk_heap, BODY_MAX);
     dk_buf_init(&outbox->reply.body, &dk_heap, BODY_MAX);
-    DK_CHECK(outbox->socket != NULL && pthread_mutex_init(&outbox->lock, NULL) == 0);
+    DK_CHECK(pthread_mutex_init(&outbox->lock, NULL) == 0);
     DK_CHECK(pthread_condattr_init(&monotonic) == 0 &&
              pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
              pthread_cond_init(&outbox->changed, &monotonic) == 0);

@@ -5,12 +5,13 @@
 #ifndef DK_NODES_OUTBOX_H
 #define DK_NODES_OUTBOX_H
 
+#include "net/endpoints.h"
 #include "nodes/reports.h"
 
 struct dk_outbox;
 
-/* `spec` is copied. */
-enum dk_status dk_outbox_start(struct dk_outbox **out, const char *socket,
+/* `spec` is copied, `controllers` becomes the outbox's. */
+enum dk_status dk_outbox_start(struct dk_outbox **out, struct dk_endpoints *controllers,
                                const struct dk_node_spec *spec, struct dk_err *err);
 /* The thread may sit in a call: it ends with the process. */
 

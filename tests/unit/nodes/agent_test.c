@@ -267,6 +267,18 @@ static void a_script_that_the_cluster_lost_puts_the_job_on_hold(void **state)
     assert_says(report.why, "no longer has its script");
 }
 
+static void a_script_of_other_bytes_than_its_order_names_is_never_started(void **state)
+{
+    (void)state;
+    fake.lies = true;
+    fake_agent(&fake, NULL);
+    fake_run(&fake, 4, "#!/bin/sh\necho started > started\n", NULL);
+    pause_ms(500);
+    assert_false(is_there("%s/started", fake.work));
+    fake.lies = false;
+    assert_int_equal(fake_report(&fake, 4).state, DK_END_STATE_COMPLETED);
+}
+
 /* The agent's folder on a file system of its own, which is full for a while. */
 static void a_full_disk_puts_jobs_on_hold_and_no_more(void **state)
 {
@@ -797,6 +809,7 @@ int main(void)
         T(what_the_agent_was_started_with_is_no_jobs),
         T(what_a_user_got_wrong_is_said),
         T(a_script_that_the_cluster_lost_puts_the_job_on_hold),
+        T(a_script_of_other_bytes_than_its_order_names_is_never_started),
         T(a_full_disk_puts_jobs_on_hold_and_no_more),
         T(prolog_and_epilog_run_around_a_job_and_a_failed_prolog_stops_it),
         T(an_order_to_end_is_sigterm_to_all_and_sigkill_to_who_ignores_it),

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/sha256.h"
 #include "fake_cluster.h"
 #include "net/http.h"
 
@@ -59,19 +60,37 @@ static bool has_after(const struct fake_cluster *fake, int64_t after)
     return false;
 }
 
+static void digest_of(struct dk_bytes bytes, uint8_t digest[32])
+{
+    struct dk_sha256 hash;
+
+    dk_sha256_init(&hash);
+    dk_sha256_add(&hash, bytes.data, bytes.size);
+    dk_sha256_done(&hash, digest);
+}
+
 static void answer_blob(struct fake_cluster *fake, struct dk_http_exchange *exchange,
                         const char *hex)
 {
-    unsigned index = 0;
     struct dk_buf body;
 
-    if (sscanf(hex, "%2x", &index) != 1 || index < 1 || index > fake->blob_count) {
-        dk_http_fail(exchange, 404, "NOT_FOUND", "no such blob");
+    for (uint32_t i = 0; i < fake->blob_count; i++) {
+        uint8_t digest[32];
+        char own[65];
+
+        digest_of(fake->blobs[i], digest);
+        for (int at = 0; at < 32; at++)
+            snprintf(own + 2 * at, 3, "%02x", digest[at]);
+        if (strcmp(own, hex) != 0)
+            continue;
+        dk_buf_init(&body, &dk_heap, 64 << 20);
+        dk_buf_add(&body, fake->blobs[i].data, fake->blobs[i].size);
+        if (fake->lies)
+            body.data[0] ^= 1;
+        dk_http_answer(exchange, 200, "application/octet-stream", 0, &body);
         return;
     }
-    dk_buf_init(&body, &dk_heap, 64 << 20);
-    dk_buf_add(&body, fake->blobs[index - 1].data, fake->blobs[index - 1].size);
-    dk_http_answer(exchange, 200, "application/octet-stream", 0, &body);
+    dk_http_fail(exchange, 404, "NOT_FOUND", "no such blob");
 }
 
 static void query(void *context, struct dk_http_exchange *exchange)
@@ -369,8 +388,7 @@ struct dk_bytes fake_blob(struct fake_cluster *fake, const void *bytes, uint32_t
         memcpy(copy, bytes, size);
         fake->blobs[fake->blob_count++] = (struct dk_bytes){ copy, size };
     }
-    memset(digest, 0x5a, 32);
-    digest[0] = (uint8_t)(index + 1);
+    digest_of(fake->blobs[index], digest);
     return (struct dk_bytes){ digest, 32 };
 }
 

@@ -48,6 +48,7 @@ struct fake_cluster {
     int32_t cores, kill_wait_ms;
     struct dk_bytes blobs[64];
     uint32_t blob_count;
+    bool lies; /* answers with other bytes than those that were asked for */
     char prolog[256], epilog[256];
     int64_t beat_us;
     pid_t agent;
