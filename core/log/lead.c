@@ -12,6 +12,7 @@ enum { SAY_SIZE = 512 };
 
 static const struct dk_lead_backend *const backends[] = {
     &dk_lead_backend_file,
+    &dk_lead_backend_kafka,
 };
 
 enum dk_status dk_lead_join(struct dk_lead **out, const char *uri,

@@ -36,7 +36,7 @@ struct dk_lead_options {
 };
 
 /* Becomes a candidate; returns at once, without the lead. DK_UNSUPPORTED: such a log has one
- * process. On Kafka makes the topic of requests if there is none. DK_IO: no broker answered. */
+ * process. On Kafka makes the topic of requests if there is none. DK_AWAY: no broker answered. */
 enum dk_status dk_lead_join(struct dk_lead **out, const char *uri,
                             const struct dk_lead_options *options, struct dk_err *err);
 

@@ -26,6 +26,7 @@ struct dk_lead_backend {
 };
 
 extern const struct dk_lead_backend dk_lead_backend_file;
+extern const struct dk_lead_backend dk_lead_backend_kafka;
 
 enum dk_status dk_lead_init(struct dk_lead *lead, const struct dk_lead_backend *backend,
                             const struct dk_lead_options *options, struct dk_err *err);

@@ -59,7 +59,7 @@ struct dk_stream_options {
 };
 
 /* Makes the topic if there is none, as the decision says, or refuses its settings by name
- * (DK_UNSUPPORTED). DK_IO: no broker answered. */
+ * (DK_UNSUPPORTED). DK_AWAY: no broker answered. */
 enum dk_status dk_stream_open(struct dk_stream **out, const char *uri, const char *name,
                               const struct dk_stream_options *options, struct dk_err *err);
 
@@ -88,7 +88,7 @@ void dk_stream_close(struct dk_stream *stream); /* at once; NULL is fine */
 
 struct dk_stream_reader;
 
-/* Begins at `offset`. DK_NOT_FOUND: there is no such topic. DK_IO: no broker answered. */
+/* Begins at `offset`. DK_NOT_FOUND: there is no such topic. DK_AWAY: no broker answered. */
 enum dk_status dk_stream_reader_open(struct dk_stream_reader **out, const char *uri,
                                      const char *name, int64_t offset, struct dk_err *err);
 

@@ -1,17 +1,10 @@
 /* lead_test.c - who leads on a log in a folder: one, and the next as soon as that one is gone */
-#include "support.h"
+#include "lead_support.h"
 
-#include "log/lead.h"
-
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { LONG_MS = 10000, SHORT_MS = 150 };
+enum { LONG_MS = 10000, SHORT_MS = 150, AT_ONCE_MS = 400 }; /* by looks alone: up to 500 */
 
 static char folder[FOLDER_MAX], uri[FOLDER_MAX + 16];
 
@@ -30,40 +23,9 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct dk_lead *join(void)
-{
-    struct dk_lead *lead;
-    struct dk_err err;
-
-    if (dk_lead_join(&lead, uri, NULL, &err) != DK_OK)
-        fail_msg("%s", err.text);
-    return lead;
-}
-
-/* The term once it is not `term` any more; `term` when that took too long. */
-static uint64_t term_after(struct dk_lead *lead, uint64_t term, int timeout_ms)
-{
-    struct pollfd fd = { .fd = dk_lead_fd(lead), .events = POLLIN };
-    uint64_t now;
-
-    while ((now = dk_lead_term(lead)) == term) {
-        if (poll(&fd, 1, timeout_ms) <= 0)
-            return dk_lead_term(lead);
-    }
-    return now;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void the_first_one_leads(void **state)
 {
-    struct dk_lead *lead = join();
+    struct dk_lead *lead = must_join(uri, NULL);
 
     (void)state;
     assert_int_equal(term_after(lead, 0, LONG_MS), 1);
@@ -73,76 +35,53 @@ static void the_first_one_leads(void **state)
 
 static void the_second_waits_until_the_first_leaves(void **state)
 {
-    struct dk_lead *first = join(), *second;
+    struct dk_lead *first = must_join(uri, NULL), *second;
     struct dk_err err;
     int64_t left;
 
     (void)state;
     assert_int_equal(term_after(first, 0, LONG_MS), 1);
-    second = join();
+    second = must_join(uri, NULL);
     assert_int_equal(term_after(second, 0, SHORT_MS), 0);
     assert_int_equal(dk_lead_confirm(second, 0, &err), DK_FENCED);
     assert_contains(err.text, "another controller");
     left = now_ms();
     dk_lead_leave(first);
     assert_int_equal(term_after(second, 0, LONG_MS), 1);
-    assert_true(now_ms() - left < 400); /* it was told: by its looks alone it takes up to 500 ms */
+    assert_true(now_ms() - left < AT_ONCE_MS);
     dk_lead_leave(second);
-}
-
-/* A process that leads and does nothing, as long as it lives. */
-static pid_t leader_process(void)
-{
-    int ready[2];
-    char byte;
-    pid_t pid;
-
-    assert_int_equal(pipe(ready), 0);
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        struct dk_lead *lead;
-
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (dk_lead_join(&lead, uri, NULL, NULL) != DK_OK || term_after(lead, 0, LONG_MS) != 1)
-            _exit(1);
-        (void)!write(ready[1], "x", 1);
-        for (;;)
-            (void)pause();
-    }
-    (void)close(ready[1]);
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    (void)close(ready[0]);
-    return pid;
 }
 
 static void a_leader_that_is_killed_is_followed_at_once(void **state)
 {
-    pid_t leader = leader_process();
-    struct dk_lead *lead = join();
+    struct candidate leader = candidate_start(uri);
+    struct dk_lead *lead;
     int64_t killed;
 
     (void)state;
+    assert_int_equal(candidate_term(&leader, LONG_MS), 1);
+    lead = must_join(uri, NULL);
     assert_int_equal(term_after(lead, 0, SHORT_MS), 0);
     killed = now_ms();
-    (void)kill(leader, SIGKILL);
+    (void)kill(leader.pid, SIGKILL);
     assert_int_equal(term_after(lead, 0, LONG_MS), 1);
-    assert_true(now_ms() - killed < 400);
-    (void)waitpid(leader, NULL, 0);
+    assert_true(now_ms() - killed < AT_ONCE_MS);
+    candidate_end(&leader, SIGKILL);
     dk_lead_leave(lead);
 }
 
 static void a_leader_that_is_stopped_still_leads(void **state)
 {
-    pid_t leader = leader_process();
-    struct dk_lead *lead = join();
+    struct candidate leader = candidate_start(uri);
+    struct dk_lead *lead;
 
     (void)state;
-    (void)kill(leader, SIGSTOP);
+    assert_int_equal(candidate_term(&leader, LONG_MS), 1);
+    lead = must_join(uri, NULL);
+    (void)kill(leader.pid, SIGSTOP);
     assert_int_equal(term_after(lead, 0, 1200), 0);
-    (void)kill(leader, SIGKILL);
+    candidate_end(&leader, SIGTERM);
     assert_int_equal(term_after(lead, 0, LONG_MS), 1);
-    (void)waitpid(leader, NULL, 0);
     dk_lead_leave(lead);
 }
 
@@ -154,7 +93,7 @@ static void of_many_that_wait_exactly_one_follows(void **state)
 
     (void)state;
     for (int i = 0; i < COUNT; i++)
-        leads[i] = join();
+        leads[i] = must_join(uri, NULL);
     for (int left = COUNT; left > 0; left--) {
         int64_t end = now_ms() + LONG_MS;
         int who = -1;
@@ -176,19 +115,19 @@ static void of_many_that_wait_exactly_one_follows(void **state)
 
 static void waiting_can_be_given_up(void **state)
 {
-    struct dk_lead *first = join(), *second = join();
+    struct dk_lead *first = must_join(uri, NULL), *second = must_join(uri, NULL);
     int64_t began = now_ms();
 
     (void)state;
     dk_lead_leave(second);
-    assert_true(now_ms() - began < 400);
+    assert_true(now_ms() - began < AT_ONCE_MS);
     dk_lead_leave(first);
     dk_lead_leave(NULL);
 }
 
 static void the_leader_can_write_the_log_beside_its_lock(void **state)
 {
-    struct dk_lead *lead = join();
+    struct dk_lead *lead = must_join(uri, NULL);
     struct dk_log *log;
 
     (void)state;
@@ -214,7 +153,7 @@ static void other_logs_have_nobody_to_decide(void **state)
     assert_null(lead);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_first_one_leads, setup, teardown),
@@ -229,5 +168,5 @@ int main(void)
         cmocka_unit_test(other_logs_have_nobody_to_decide),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return candidate_main(argc, argv) ? 0 : cmocka_run_group_tests(tests, NULL, NULL);
 }

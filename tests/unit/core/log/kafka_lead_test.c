@@ -1,0 +1,191 @@
+/* kafka_lead_test.c - who leads on a real broker, whose address DOCKET_KAFKA is; skipped without
+ * one
+ *
+ * With the argument "long" for a broker that allows no session of 3 s. */
+#include "lead_support.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LONG_MS = 20000, FEW_MS = 1200, SKIPPED = 77 };
+
+static char uri[512], said[4096];
+
+static int setup(void **state)
+{
+    static int count;
+
+    (void)state;
+    said[0] = '\0';
+    (void)snprintf(uri, sizeof(uri), "kafka://%s/lead-%d-%d", getenv("DOCKET_KAFKA"), (int)getpid(),
+                   ++count);
+    return 0;
+}
+
+static void say(void *ctx, const char *text)
+{
+    (void)ctx;
+    (void)snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s\n", text);
+}
+
+static const struct dk_lead_options options = { .say = say };
+
+static void the_second_waits_until_the_first_leaves(void **state)
+{
+    struct dk_lead *first = must_join(uri, &options), *second;
+    struct dk_err err;
+    int64_t left;
+
+    (void)state;
+    assert_int_equal(term_after(first, 0, LONG_MS), 1);
+    assert_int_equal(dk_lead_confirm(first, LONG_MS, NULL), DK_OK);
+    second = must_join(uri, &options);
+    assert_int_equal(term_after(second, 0, FEW_MS), 0);
+    assert_int_equal(dk_lead_confirm(second, LONG_MS, &err), DK_FENCED);
+    assert_int_equal(dk_lead_confirm(first, LONG_MS, NULL), DK_OK);
+    left = now_ms();
+    dk_lead_leave(first);
+    assert_int_equal(term_after(second, 0, LONG_MS), 1);
+    print_message("handed over in %d ms\n", (int)(now_ms() - left));
+    assert_true(now_ms() - left < 2500); /* it hears of it by its next beat; a session is 3 s */
+    assert_int_equal(dk_lead_confirm(second, LONG_MS, NULL), DK_OK);
+    dk_lead_leave(second);
+    assert_string_equal(said, "");
+}
+
+static void standbys_come_and_go_and_the_leader_stays(void **state)
+{
+    struct dk_lead *leader = must_join(uri, &options), *standby;
+
+    (void)state;
+    assert_int_equal(term_after(leader, 0, LONG_MS), 1);
+    for (int i = 0; i < 2; i++) {
+        standby = must_join(uri, &options);
+        assert_int_equal(term_after(leader, 1, FEW_MS), 1);
+        assert_int_equal(dk_lead_confirm(leader, LONG_MS, NULL), DK_OK);
+        dk_lead_leave(standby);
+        assert_int_equal(term_after(leader, 1, FEW_MS), 1);
+    }
+    dk_lead_leave(leader);
+}
+
+static void a_leader_that_is_killed_is_followed_after_a_session(void **state)
+{
+    struct candidate leader = candidate_start(uri);
+    struct dk_lead *lead;
+    int64_t killed;
+
+    (void)state;
+    assert_int_equal(candidate_term(&leader, LONG_MS), 1);
+    lead = must_join(uri, &options);
+    assert_int_equal(term_after(lead, 0, FEW_MS), 0);
+    killed = now_ms();
+    candidate_end(&leader, SIGKILL);
+    assert_int_equal(term_after(lead, 0, LONG_MS), 1);
+    print_message("followed after %d ms\n", (int)(now_ms() - killed));
+    assert_true(now_ms() - killed < 5000);
+    dk_lead_leave(lead);
+}
+
+static void a_leader_that_was_stopped_finds_out_that_it_lost(void **state)
+{
+    struct candidate leader = candidate_start(uri);
+    struct dk_lead *lead;
+
+    (void)state;
+    assert_int_equal(candidate_term(&leader, LONG_MS), 1);
+    lead = must_join(uri, &options);
+    assert_int_equal(term_after(lead, 0, FEW_MS), 0);
+    (void)kill(leader.pid, SIGSTOP);
+    assert_int_equal(term_after(lead, 0, LONG_MS), 1);
+    (void)poll(NULL, 0, FEW_MS);
+    (void)kill(leader.pid, SIGCONT);
+    assert_int_equal(candidate_term(&leader, 2000), 0);
+    assert_int_equal(term_after(lead, 1, FEW_MS), 1); /* it comes back as a standby */
+    assert_int_equal(dk_lead_confirm(lead, LONG_MS, NULL), DK_OK);
+    dk_lead_leave(lead);
+    assert_int_equal(candidate_term(&leader, LONG_MS), 2); /* leading again is another term */
+    candidate_end(&leader, SIGTERM);
+}
+
+static void of_several_exactly_one_follows(void **state)
+{
+    enum { COUNT = 4 };
+    struct dk_lead *leads[COUNT];
+
+    (void)state;
+    for (int i = 0; i < COUNT; i++)
+        leads[i] = must_join(uri, &options);
+    for (int left = COUNT; left > 0; left--) {
+        int64_t end = now_ms() + LONG_MS;
+        int leading, who = -1;
+
+        do {
+            leading = 0;
+            for (int i = 0; i < COUNT; i++) {
+                if (leads[i] != NULL && dk_lead_term(leads[i]) != 0) {
+                    leading++;
+                    who = i;
+                }
+            }
+            (void)poll(NULL, 0, 5);
+        } while (leading == 0 && now_ms() < end);
+        assert_int_equal(leading, 1);
+        dk_lead_leave(leads[who]);
+        leads[who] = NULL;
+    }
+}
+
+static void without_a_broker_nobody_joins(void **state)
+{
+    struct dk_lead *lead;
+    struct dk_err err;
+
+    (void)state;
+    assert_int_equal(dk_lead_join(&lead, "kafka://127.0.0.1:1/x", &options, &err), DK_AWAY);
+    assert_null(lead);
+    assert_contains(err.text, "127.0.0.1:1");
+}
+
+static void a_broker_that_allows_no_short_session_gets_a_long_one(void **state)
+{
+    struct dk_lead *first = must_join(uri, &options), *second;
+
+    (void)state;
+    assert_int_equal(term_after(first, 0, LONG_MS), 1);
+    assert_contains(said, "allows no session of 3 s");
+    assert_int_equal(dk_lead_confirm(first, LONG_MS, NULL), DK_OK);
+    second = must_join(uri, &options);
+    assert_int_equal(term_after(second, 0, FEW_MS), 0);
+    dk_lead_leave(first);
+    assert_int_equal(term_after(second, 0, LONG_MS), 1);
+    dk_lead_leave(second);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(the_second_waits_until_the_first_leaves, setup),
+        cmocka_unit_test_setup(standbys_come_and_go_and_the_leader_stays, setup),
+        cmocka_unit_test_setup(a_leader_that_is_killed_is_followed_after_a_session, setup),
+        cmocka_unit_test_setup(a_leader_that_was_stopped_finds_out_that_it_lost, setup),
+        cmocka_unit_test_setup(of_several_exactly_one_follows, setup),
+        cmocka_unit_test_setup(without_a_broker_nobody_joins, setup),
+    };
+    const struct CMUnitTest with_long_session[] = {
+        cmocka_unit_test_setup(a_broker_that_allows_no_short_session_gets_a_long_one, setup),
+    };
+
+    if (candidate_main(argc, argv))
+        return 0;
+    if (getenv("DOCKET_KAFKA") == NULL) {
+        (void)printf("skipped: no DOCKET_KAFKA; tests/e2e/kafka/broker.py -- %s\n", argv[0]);
+        return SKIPPED;
+    }
+    if (argc > 1 && strcmp(argv[1], "long") == 0)
+        return cmocka_run_group_tests(with_long_session, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
