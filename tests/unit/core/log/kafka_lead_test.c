@@ -139,17 +139,6 @@ static void of_several_exactly_one_follows(void **state)
     }
 }
 
-static void without_a_broker_nobody_joins(void **state)
-{
-    struct dk_lead *lead;
-    struct dk_err err;
-
-    (void)state;
-    assert_int_equal(dk_lead_join(&lead, "kafka://127.0.0.1:1/x", &options, &err), DK_AWAY);
-    assert_null(lead);
-    assert_contains(err.text, "127.0.0.1:1");
-}
-
 static void a_broker_that_allows_no_short_session_gets_a_long_one(void **state)
 {
     struct dk_lead *first = must_join(uri, &options), *second;
@@ -173,7 +162,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(a_leader_that_is_killed_is_followed_after_a_session, setup),
         cmocka_unit_test_setup(a_leader_that_was_stopped_finds_out_that_it_lost, setup),
         cmocka_unit_test_setup(of_several_exactly_one_follows, setup),
-        cmocka_unit_test_setup(without_a_broker_nobody_joins, setup),
     };
     const struct CMUnitTest with_long_session[] = {
         cmocka_unit_test_setup(a_broker_that_allows_no_short_session_gets_a_long_one, setup),
