@@ -1,281 +1,243 @@
-/* controller.c - the loop (controller.h)
- *
- * What is where when the process dies: before the sync nobody was answered, and a client asks again
- * with its key; after it the outcome is in the log, and the same key is answered from there. */
+/* controller.c - opens and closes all, and goes from one role to the other (controller.h) */
 #define _GNU_SOURCE
-#include "controller/controller.h"
+#include "controller/inside.h"
 
 #include "base/check.h"
-#include "controller/desk.h"
-#include "log/snapshots.h"
 #include "net/journal.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define HOUR_US INT64_C(3600000000)
-#define REST_US (5 * INT64_C(1000000))
+enum { AGAIN_S = 1, CONFIRM_MS = 5000 };
 
-enum { REST_REQUESTS = 1000 }; /* since the last rest, that make another worth it */
-
-struct controller {
-    const struct dk_controller_options *options;
-    struct dk_log *log;
-    struct dk_leader *leader;
-    struct dk_blobs *blobs;
-    struct dk_intake *intake;
-    struct dk_desk *desk;
-    struct dk_http_server *server;
-    char host[256];
-    int wake_fd;
-    bool is_full;
-    int64_t started;          /* when this controller did */
-    uint64_t rested_requests; /* so many there were at the last rest */
-    int64_t rested;
-};
-
-static void say_status(struct controller *controller)
+int64_t controller_real_us(void)
 {
-    struct dk_core_stats stats;
-    char json[1024];
+    struct timespec now;
 
-    dk_core_stats(dk_leader_core(controller->leader), &stats);
-    (void)snprintf(json, sizeof(json),
-                   "{\"part\":\"controller\",\"version\":\"%s\",\"epoch\":%u,\"seq\":%lld,"
-                   "\"time\":%lld,\"started\":%lld,\"full\":%s,\"requests\":%llu,\"batches\":%llu,"
-                   "\"jobs_pending\":%llu,\"jobs_running\":%llu,\"nodes\":%llu,\"pid\":%d}\n",
-                   controller->options->version, dk_log_epoch(controller->log),
-                   (long long)dk_leader_seq(controller->leader), (long long)stats.time,
-                   (long long)controller->started, controller->is_full ? "true" : "false",
-                   (unsigned long long)dk_desk_requests(controller->desk),
-                   (unsigned long long)dk_leader_batches(controller->leader),
-                   (unsigned long long)stats.jobs_pending, (unsigned long long)stats.jobs_running,
-                   (unsigned long long)stats.nodes, (int)getpid());
+    DK_CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* --- what it says of itself --- */
+
+void controller_say(struct controller *controller, const struct dk_core *core, int64_t seq,
+                    uint32_t epoch)
+{
+    struct dk_core_stats stats = { 0 };
+    const struct dk_leader *leader = controller->leader;
+    uint64_t requests = controller->mail != NULL   ? dk_mail_requests(controller->mail)
+                        : controller->desk != NULL ? dk_desk_requests(controller->desk)
+                                                   : 0;
+    char json[1536];
+
+    if (core != NULL)
+        dk_core_stats(core, &stats);
+    (void)snprintf(
+        json, sizeof(json),
+        "{\"part\":\"controller\",\"version\":\"%s\",\"role\":\"%s\",\"epoch\":%u,\"seq\":%lld,"
+        "\"time\":%lld,\"started\":%lld,\"role_since\":%lld,\"lag_us\":%lld,\"full\":%s,"
+        "\"requests\":%llu,\"batches\":%llu,\"jobs_pending\":%llu,\"jobs_running\":%llu,"
+        "\"nodes\":%llu,\"host\":\"%s\",\"pid\":%d}\n",
+        controller->options->version, leader != NULL ? "leading" : "standby", epoch, (long long)seq,
+        (long long)stats.time, (long long)controller->started, (long long)controller->role_since,
+        (long long)controller->lag_us, controller->is_full ? "true" : "false",
+        (unsigned long long)requests,
+        (unsigned long long)(leader != NULL ? dk_leader_batches(leader) : 0),
+        (unsigned long long)stats.jobs_pending, (unsigned long long)stats.jobs_running,
+        (unsigned long long)stats.nodes, controller->host, (int)getpid());
     dk_intake_status(controller->intake, json);
 }
 
-/* --- a full disk --- */
-
-static enum dk_status log_full(struct controller *controller, const struct dk_err *err)
+static void say_lead(void *context, const char *text)
 {
-    static const char detail[] = "the log's file system is full: nothing is admitted until there "
-                                 "is space; ask again with the same key";
-
-    if (!controller->is_full)
-        dk_journal(DK_JOURNAL_ERROR, "%s; nothing is admitted until there is space", err->text);
-    controller->is_full = true;
-    dk_leader_pause(controller->leader);
-    dk_intake_refuse(controller->intake, 507, "FULL", detail);
-    dk_desk_fail(controller->desk, 507, "FULL", detail);
-    return DK_OK;
+    (void)context;
+    dk_journal(DK_JOURNAL_INFO, "%s", text);
 }
 
-/* What was made durable, or was not, `status` being the log's word. */
-static enum dk_status settle(struct controller *controller, enum dk_status status,
-                             const struct dk_err *err)
+/* --- sockets --- */
+
+enum dk_status controller_listen(struct controller *controller, struct dk_err *err)
 {
-    if (status == DK_FULL)
-        return log_full(controller, err);
-    if (status != DK_OK)
-        return status;
-    if (controller->is_full) {
-        controller->is_full = false;
-        dk_intake_refuse(controller->intake, 0, NULL, NULL);
-        dk_journal(DK_JOURNAL_INFO, "there is space again");
-    }
-    say_status(controller); /* first: who was answered may look at it */
-    dk_desk_answer(controller->desk, dk_leader_seq(controller->leader));
-    return DK_OK;
+    struct dk_http_options http = { .socket = controller->place->control,
+                                    .mode = 0666,
+                                    .tcp = controller->place->listen,
+                                    .handler = dk_intake_handle,
+                                    .context = controller->intake,
+                                    .body_max = (uint64_t)64 << 20 };
+
+    dk_intake_refuse(controller->intake, 0, NULL, NULL);
+    return dk_http_start(&controller->server, &http, err);
 }
 
-/* --- the loop --- */
-
-/* How long to sleep, in milliseconds; -1: until a call comes. */
-static int sleep_ms(const struct controller *controller, int64_t now)
+/* Sockets of standbys that were killed. */
+static void tidy(const char *folder)
 {
-    int64_t due = dk_leader_due(controller->leader);
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
 
-    if (due == INT64_MAX)
-        return -1;
-    if (due <= now)
-        return 0;
-    return due - now > HOUR_US ? (int)(HOUR_US / 1000) : (int)((due - now + 999) / 1000);
-}
-
-/* After much work, when there is nothing to do: memory that is free goes back to the system. How
- * long to sleep then, for a rest that is not due yet. */
-static int rest(struct controller *controller, int64_t now, int wait_ms)
-{
-    int64_t due = controller->rested + REST_US;
-    uint64_t requests = dk_desk_requests(controller->desk);
-
-    if (requests < controller->rested_requests + REST_REQUESTS)
-        return wait_ms;
-    if (now >= due || controller->rested > now) {
-        dk_heap_rest();
-        controller->rested = now;
-        controller->rested_requests = requests;
-        return wait_ms;
-    }
-    due = (due - now + 999) / 1000;
-    return wait_ms < 0 || due < wait_ms ? (int)due : wait_ms;
-}
-
-/* Sleeps until there is something to do; *stop: told to end. */
-static void wait_for_work(struct controller *controller, int timeout_ms, bool *stop)
-{
-    struct pollfd fds[2] = { { .fd = controller->wake_fd, .events = POLLIN },
-                             { .fd = controller->options->stop_fd, .events = POLLIN } };
-    uint64_t count;
-
-    if (poll(fds, 2, timeout_ms) <= 0)
+    if (dir == NULL)
         return;
-    if (fds[0].revents != 0 && read(controller->wake_fd, &count, sizeof(count)) < 0)
-        DK_CHECK(errno == EAGAIN);
-    if (fds[1].revents != 0)
-        *stop = true;
-}
+    while ((entry = readdir(dir)) != NULL) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-static enum dk_status retry(struct controller *controller, struct dk_err *err)
-{
-    enum dk_status status = dk_desk_sync(controller->desk, err);
-
-    if (status == DK_OK)
-        status = dk_leader_retry(controller->leader, err);
-    return settle(controller, status, err);
-}
-
-/* A batch of what has come, or of what time has brought. */
-static enum dk_status make_batch(struct controller *controller, bool has_calls, struct dk_err *err)
-{
-    enum dk_status status;
-
-    dk_leader_begin(controller->leader, has_calls);
-    status = dk_desk_admit(controller->desk, controller->leader, err);
-    if (status == DK_OK)
-        status = dk_desk_sync(controller->desk, err);
-    if (status == DK_OK)
-        status = dk_leader_commit(controller->leader, NULL, err);
-    return settle(controller, status, err);
-}
-
-static enum dk_status serve(struct controller *controller, struct dk_err *err)
-{
-    bool stop = false, has_calls = false;
-    enum dk_status status = DK_OK;
-
-    while (status == DK_OK && !stop) {
-        int64_t now = dk_leader_now(controller->leader);
-        int wait_ms = sleep_ms(controller, now);
-        bool is_due;
-
-        if (!has_calls && wait_ms != 0)
-            wait_for_work(controller, rest(controller, now, wait_ms), &stop);
-        has_calls = dk_desk_take(controller->desk);
-        is_due = dk_leader_due(controller->leader) <= dk_leader_now(controller->leader);
-        if (dk_leader_is_full(controller->leader))
-            status = is_due ? retry(controller, err) : DK_OK;
-        else if (has_calls || is_due)
-            status = make_batch(controller, has_calls, err);
-        has_calls = dk_desk_take(controller->desk);
+        if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH)
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
     }
-    return status;
+    (void)closedir(dir);
 }
 
-/* --- beginning and end --- */
-
-/* While it runs, the projector saves them; at the end nobody waits for us. A cache: failing is
- * fine. */
-static void save_snapshot(struct controller *controller)
+enum dk_status controller_listen_aside(struct controller *controller, struct dk_err *err)
 {
-    struct dk_buf bytes;
-    struct dk_err err;
+    char path[DK_PLACE_PATH_MAX + 128];
+    struct dk_http_options http = {
+        .socket = path, .mode = 0666, .handler = dk_intake_handle, .context = controller->intake
+    };
 
-    dk_buf_init(&bytes, &dk_heap, DK_SNAPSHOT_SIZE_MAX);
-    dk_core_snapshot(dk_leader_core(controller->leader), &bytes);
-    if (dk_snapshots_save(controller->options->place->log_dir,
-                          (uint64_t)dk_leader_seq(controller->leader), bytes.data, bytes.size,
-                          DK_FOLLOWER_SNAPSHOTS_KEPT, &err) != DK_OK)
-        dk_journal(DK_JOURNAL_WARNING, "no snapshot: %s", err.text);
-    dk_buf_release(&bytes);
+    dk_intake_refuse(controller->intake, 503, "NOT_LEADING",
+                     "this controller stands by: ask the one that leads");
+    (void)snprintf(path, sizeof(path), "%s/run/controllers", controller->place->dir);
+    if (mkdir(path, 0755) != 0 && errno != EEXIST)
+        return dk_fail(err, DK_IO, "folder '%s': %s", path, strerror(errno));
+    tidy(path);
+    (void)snprintf(path, sizeof(path), "%s/run/controllers/%d.sock", controller->place->dir,
+                   (int)getpid());
+    return dk_http_start(&controller->aside, &http, err);
 }
 
-static enum dk_status end(struct controller *controller, struct dk_err *err)
-{
-    enum dk_status status;
+/* --- beginning --- */
 
-    if (dk_leader_is_full(controller->leader))
-        return DK_OK;
-    status = dk_leader_stop(controller->leader, err);
-    if (status == DK_OK)
-        save_snapshot(controller);
-    return status;
+static bool is_topic(const char *log_uri)
+{
+    return strncmp(log_uri, "kafka:", 6) == 0;
 }
 
-/* The core as the log has it; the log is ours already, so nobody adds to it meanwhile. */
-static enum dk_status recover(struct controller *controller, struct dk_err *err)
+/* A new cluster makes its key; everybody else was given it. */
+static enum dk_status open_key(struct controller *controller, struct dk_err *err)
 {
-    const struct dk_place *place = controller->options->place;
-    struct dk_leader_options options = { .log = controller->log,
-                                         .version = controller->options->version,
-                                         .host = controller->host };
-    struct dk_follower *follower = NULL;
-    enum dk_status status =
-        dk_follower_open(&follower, place->log_uri, place->log_dir, UINT64_MAX, err);
+    struct dk_log_reader *reader;
+    struct dk_log_batch batch;
+    const char *uri = controller->place->log_uri;
+    bool is_new = dk_log_reader_open(&reader, uri, 1, NULL) == DK_NOT_FOUND;
 
-    if (status == DK_OK)
-        status = dk_follower_advance(follower, UINT64_MAX, INT64_MAX, err);
-    if (status == DK_AGAIN) {
-        controller->leader = dk_leader_create(follower, &options);
-        controller->started = dk_leader_now(controller->leader);
-        status = DK_OK;
+    if (!is_new) {
+        is_new = dk_log_reader_next(reader, &batch, NULL) == DK_AGAIN;
+        dk_log_reader_close(reader);
     }
-    dk_follower_close(follower);
+    return dk_cluster_key_open(&controller->key, controller->place->dir, is_new, err);
+}
+
+static enum dk_status open_mail(struct controller *controller, struct dk_err *err)
+{
+    return dk_mail_open(&controller->mail, controller->place->log_uri, controller->key,
+                        controller_real_us(), err);
+}
+
+static enum dk_status open_door(struct controller *controller, struct dk_err *err)
+{
+    struct dk_door_options options = { .log_uri = controller->place->log_uri,
+                                       .host = controller->host,
+                                       .intake = controller->intake,
+                                       .wake_fd = controller->wake_fd,
+                                       .blobs = controller->blobs };
+    enum dk_status status = open_key(controller, err);
+
+    options.key = controller->key;
+    if (status == DK_OK)
+        status = dk_door_open(&controller->door, &options, err);
+    if (status == DK_OK)
+        status = open_mail(controller, err);
+    if (status == DK_OK)
+        status = controller_listen(controller, err);
     return status;
 }
 
 static enum dk_status open_all(struct controller *controller, struct dk_err *err)
 {
-    const struct dk_place *place = controller->options->place;
-    struct dk_http_options http = { .socket = place->control,
-                                    .mode = 0666,
-                                    .tcp = place->listen,
-                                    .handler = dk_intake_handle,
-                                    .body_max = (uint64_t)64 << 20 };
+    struct dk_lead_options lead = { .say = say_lead };
     char path[DK_PLACE_PATH_MAX + 64];
-    bool is_new;
-    enum dk_status status = dk_log_open(&controller->log, place->log_uri,
-                                        &(struct dk_log_options){ .compress = true }, err);
+    enum dk_status status;
 
-    if (status == DK_OK)
-        status = recover(controller, err);
-    if (status != DK_OK)
-        return status;
-    dk_place_path(place, "blobs", path);
-    status = dk_blobs_open(&controller->blobs, path, true, err);
-    if (status != DK_OK)
-        return status;
+    (void)gethostname(controller->host, sizeof(controller->host) - 1);
+    controller->started = controller->role_since = controller_real_us();
     controller->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     DK_CHECK(controller->wake_fd >= 0);
     controller->intake = dk_intake_create(controller->host, controller->wake_fd);
-    if (place->listen[0] != '\0')
-        dk_intake_prove(controller->intake, place->munge_socket);
-    controller->desk = dk_desk_create(controller->intake, controller->blobs);
-    is_new = dk_leader_seq(controller->leader) == 0;
-    status = settle(controller, dk_leader_start(controller->leader, err), err);
-    if (status != DK_OK)
-        return status;
-    http.context = controller->intake;
-    status = dk_http_start(&controller->server, &http, err);
+    if (controller->place->listen[0] != '\0')
+        dk_intake_prove(controller->intake, controller->place->munge_socket);
+    dk_place_path(controller->place, "blobs", path);
+    status = dk_blobs_open(&controller->blobs, path, true, err);
     if (status == DK_OK)
-        dk_journal(DK_JOURNAL_INFO, "%s, epoch %u, at seq %lld",
-                   is_new ? "a new log" : "the log recovered", dk_log_epoch(controller->log),
-                   (long long)dk_leader_seq(controller->leader));
+        status = dk_lead_join(&controller->lead, controller->place->log_uri, &lead, err);
+    if (status == DK_OK && controller->has_door)
+        status = open_door(controller, err);
+    return status;
+}
+
+static void close_all(struct controller *controller)
+{
+    if (controller->intake != NULL)
+        dk_intake_refuse(controller->intake, 503, "BUSY",
+                         "the controller is stopping; try again with the same key");
+    dk_door_close(controller->door);
+    dk_intake_stop(controller->intake);
+    dk_http_stop(controller->server);
+    dk_http_stop(controller->aside);
+    dk_intake_destroy(controller->intake);
+    dk_mail_close(controller->mail);
+    dk_cluster_key_close(controller->key);
+    dk_follower_close(controller->follower);
+    dk_blobs_close(controller->blobs);
+    dk_lead_leave(controller->lead);
+    if (controller->wake_fd >= 0)
+        (void)close(controller->wake_fd);
+}
+
+/* --- from role to role --- */
+
+/* Whether a controller that has stopped leading may stand by again, and goes on from there:
+ * `status` is why it stopped. */
+static enum dk_status stand_back(struct controller *controller, enum dk_status status,
+                                 struct dk_err *err)
+{
+    if (!controller->has_door || (status != DK_FENCED && status != DK_IO))
+        return status;
+    dk_journal(DK_JOURNAL_WARNING, "%s: %s; nothing of ours is written from here on",
+               status == DK_FENCED ? "fenced" : "no longer leading", err->text);
+    /* What it had read may not be in the log: who leads next reads it again, and so do we. */
+    dk_mail_close(controller->mail);
+    controller->mail = NULL;
+    do {
+        (void)sleep(AGAIN_S);
+        status = open_mail(controller, err);
+    } while (status == DK_IO);
+    if (status == DK_OK && dk_lead_confirm(controller->lead, CONFIRM_MS, err) == DK_OK)
+        controller->term = 0; /* the lead is ours still: the writer between had no right to */
+    return status;
+}
+
+static enum dk_status run(struct controller *controller, struct dk_err *err)
+{
+    enum dk_status status = DK_OK;
+    bool stop = false;
+
+    while (status == DK_OK && !stop) {
+        status = controller_stand_by(controller, &stop, err);
+        if (status == DK_OK && !stop) {
+            dk_http_stop(controller->aside);
+            controller->aside = NULL;
+            status = controller_lead(controller, &stop, err);
+            if (status != DK_OK)
+                status = stand_back(controller, status, err);
+        }
+    }
     return status;
 }
 
@@ -286,30 +248,13 @@ enum dk_status dk_controller_run(const struct dk_controller_options *options, st
 
     DK_CHECK(controller != NULL);
     controller->options = options;
+    controller->place = options->place;
     controller->wake_fd = -1;
-    (void)gethostname(controller->host, sizeof(controller->host) - 1);
+    controller->has_door = is_topic(options->place->log_uri);
     status = open_all(controller, err);
     if (status == DK_OK)
-        status = serve(controller, err);
-    if (controller->desk != NULL) { /* nobody is left without an answer */
-        dk_intake_refuse(controller->intake, 503, "BUSY",
-                         "the controller is stopping; try again with the same key");
-        dk_desk_fail(controller->desk, 503, "BUSY", "the controller is stopping");
-    }
-    if (status == DK_OK)
-        status = end(controller, err);
-    dk_intake_stop(controller->intake);
-    dk_http_stop(controller->server);
-    dk_desk_destroy(controller->desk);
-    dk_intake_destroy(controller->intake);
-    dk_leader_destroy(controller->leader);
-    dk_blobs_close(controller->blobs);
-    if (controller->log != NULL && status == DK_OK)
-        status = dk_log_close(controller->log, err);
-    else
-        (void)dk_log_close(controller->log, NULL);
-    if (controller->wake_fd >= 0)
-        (void)close(controller->wake_fd);
+        status = run(controller, err);
+    close_all(controller);
     free(controller);
     return status;
 }

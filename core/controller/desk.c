@@ -2,6 +2,7 @@
 #include "controller/desk.h"
 
 #include "base/check.h"
+#include "controller/call.h"
 #include "controller/outcome.h"
 
 #include <stdio.h>
@@ -76,41 +77,6 @@ bool dk_desk_take(struct dk_desk *desk)
 
 /* --- admission --- */
 
-/* Script, environment and arguments go beside the log; the spec gets their digests. The digest is
- * kept in the call's arena, for the event borrows it until the batch is closed. */
-static enum dk_status keep_blob(struct dk_desk *desk, struct dk_call *call, struct dk_bytes *bytes,
-                                struct dk_bytes *digest, struct dk_err *err)
-{
-    uint8_t *room;
-
-    digest->size = 0; /* a digest is ours to make, never the client's */
-    if (bytes->size == 0)
-        return DK_OK;
-    room = dk_arena_take(&call->arena, DK_BLOB_DIGEST_SIZE);
-    *digest = (struct dk_bytes){ room, DK_BLOB_DIGEST_SIZE };
-    return dk_blobs_put(desk->blobs, bytes->data, bytes->size, room, err);
-}
-
-static enum dk_status keep_blobs(struct dk_desk *desk, struct dk_call *call,
-                                 struct dk_request *request, struct dk_err *err)
-{
-    struct dk_submit_job *submit = &request->submit_job;
-    struct dk_job_launch *launch = &submit->spec.launch;
-    enum dk_status status = keep_blob(desk, call, &submit->script, &submit->spec.script, err);
-
-    if (!submit->spec.has_launch) {
-        if (submit->script.size == 0)
-            return status;
-        *launch = (struct dk_job_launch){ .umask = 022 };
-        submit->spec.has_launch = true;
-    }
-    if (status == DK_OK)
-        status = keep_blob(desk, call, &submit->environment, &launch->environment, err);
-    if (status == DK_OK)
-        status = keep_blob(desk, call, &submit->arguments, &launch->arguments, err);
-    return status;
-}
-
 static enum dk_status admit(struct dk_desk *desk, struct dk_leader *leader, struct dk_call *call,
                             struct dk_request *request, struct dk_err *err)
 {
@@ -119,10 +85,8 @@ static enum dk_status admit(struct dk_desk *desk, struct dk_leader *leader, stru
                               .is_operator = call->is_operator,
                               .is_node = call->is_node };
     const struct dk_event *outcome;
-    enum dk_status status = DK_OK;
+    enum dk_status status = dk_call_keep_scripts(call, request, desk->blobs, err);
 
-    if (request->type == DK_REQUEST_SUBMIT_JOB)
-        status = keep_blobs(desk, call, request, err);
     if (status != DK_OK)
         return status;
     dk_leader_admit(leader, &asker, 0, request, &outcome);
@@ -169,9 +133,7 @@ enum dk_status dk_desk_sync(struct dk_desk *desk, struct dk_err *err)
 static void answer(struct dk_desk *desk, struct dk_call *call, int64_t seq)
 {
     if (call->refused != 0)
-        dk_http_fail(call->exchange, call->refused,
-                     call->refused == 413 ? "TOO_LARGE" : dk_reject_reason_name(call->reason),
-                     "%.*s", (int)call->why.size, call->why.data);
+        dk_call_refuse(call);
     else
         dk_outcome_answer(call->exchange, seq, &call->answer);
     dk_intake_release(desk->intake, call);

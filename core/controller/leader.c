@@ -255,7 +255,8 @@ static void configure_default(struct dk_leader *leader)
     DK_CHECK(outcome->type == DK_EVENT_CONFIGURATION_APPLIED);
 }
 
-enum dk_status dk_leader_start(struct dk_leader *leader, struct dk_err *err)
+enum dk_status dk_leader_start(struct dk_leader *leader, const struct dk_events **events,
+                               struct dk_err *err)
 {
     struct dk_event started = { .type = DK_EVENT_CONTROLLER_STARTED };
     struct dk_event logic = { .type = DK_EVENT_LOGIC_ACTIVATED };
@@ -270,16 +271,17 @@ enum dk_status dk_leader_start(struct dk_leader *leader, struct dk_err *err)
         dk_batcher_event(leader->batcher, &logic);
         configure_default(leader);
     }
-    return dk_leader_commit(leader, NULL, err);
+    return dk_leader_commit(leader, events, err);
 }
 
-enum dk_status dk_leader_stop(struct dk_leader *leader, struct dk_err *err)
+enum dk_status dk_leader_stop(struct dk_leader *leader, const struct dk_events **events,
+                              struct dk_err *err)
 {
     struct dk_event stopped = { .type = DK_EVENT_CONTROLLER_STOPPED,
                                 .meta.time = dk_leader_now(leader) };
 
     dk_batcher_event(leader->batcher, &stopped);
-    return dk_leader_commit(leader, NULL, err);
+    return dk_leader_commit(leader, events, err);
 }
 
 /* --- how it stands --- */

@@ -42,9 +42,11 @@ void dk_leader_destroy(struct dk_leader *leader); /* NULL is fine */
 
 /* The first batch of an epoch: ControllerStarted, and for a new log the logic and a configuration.
  */
-enum dk_status dk_leader_start(struct dk_leader *leader, struct dk_err *err);
+enum dk_status dk_leader_start(struct dk_leader *leader, const struct dk_events **events,
+                               struct dk_err *err);
 /* The last one: ControllerStopped. */
-enum dk_status dk_leader_stop(struct dk_leader *leader, struct dk_err *err);
+enum dk_status dk_leader_stop(struct dk_leader *leader, const struct dk_events **events,
+                              struct dk_err *err);
 
 /* When it has something to do by itself, in microseconds of dk_leader_now; INT64_MAX: never. */
 int64_t dk_leader_due(const struct dk_leader *leader);

@@ -44,11 +44,10 @@ class FullDisk(unittest.TestCase):
         running = c.submit("-o", "long.out", "--wrap", "while [ ! -e go ]; do sleep 0.1; done; echo done")
         c.wait_state(running, "RUNNING")
         acknowledged = []
-        with open(self.disk / "filler", "wb") as filler:
+        with open(self.disk / "filler", "wb", buffering=0) as filler:
             try:
                 while True:
                     filler.write(b"x" * 65536)
-                    filler.flush()
             except OSError:
                 pass
         refused = None

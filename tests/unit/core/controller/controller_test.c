@@ -390,14 +390,43 @@ static void hostile_input_is_refused_and_recorded(void **state)
     end_it();
 }
 
-static void a_second_controller_is_refused(void **state)
+static bool stands_by(void *context)
 {
-    struct dk_controller_options options = { .place = &place, .version = "test", .stop_fd = -1 };
-    struct dk_err err;
+    return scratch_call(context, "GET", "/v1/status", NULL, NULL, body, sizeof(body)) == 200 &&
+           strstr(body, "\"role\":\"standby\"") != NULL;
+}
+
+static bool leads_in_epoch_2(void *context)
+{
+    return serves(context) && strstr(body, "\"role\":\"leading\",\"epoch\":2") != NULL;
+}
+
+static void a_second_controller_stands_by_and_takes_over(void **state)
+{
+    int first_pipe, status;
+    pid_t first;
+    char aside[DK_PLACE_PATH_MAX + 64];
 
     (void)state;
     begin(0);
-    assert_int_equal(dk_controller_run(&options, &err), DK_BUSY);
+    first = pid;
+    first_pipe = stop_pipe[1];
+    register_node();
+    assert_int_equal(submit(1), 1);
+    begin(0); /* the first one serves: at once */
+    (void)snprintf(aside, sizeof(aside), "%s/run/controllers/%d.sock", place.dir, (int)pid);
+    assert_true(scratch_wait(10, stands_by, aside));
+    assert_int_equal(scratch_call(aside, "POST", "/v1/requests", "application/json",
+                                  "{\"type\":\"CancelJob\",\"job\":1}", body, sizeof(body)),
+                     503);
+    assert_says(body, "NOT_LEADING");
+    (void)kill(first, SIGKILL);
+    assert_int_equal(waitpid(first, &status, 0), first);
+    (void)close(first_pipe);
+    assert_true(scratch_wait(10, leads_in_epoch_2, NULL));
+    assert_int_equal(access(aside, F_OK), -1);
+    assert_int_equal(submit(1), 1); /* known again */
+    assert_int_equal(submit(2), 2);
     end_it();
 }
 
@@ -430,7 +459,8 @@ int main(void)
             nothing_acknowledged_is_lost_by_kill_9_and_no_id_is_given_twice, make, take_away),
         cmocka_unit_test_setup_teardown(a_full_disk_is_said_and_survived, make, take_away),
         cmocka_unit_test_setup_teardown(hostile_input_is_refused_and_recorded, make, take_away),
-        cmocka_unit_test_setup_teardown(a_second_controller_is_refused, make, take_away),
+        cmocka_unit_test_setup_teardown(a_second_controller_stands_by_and_takes_over, make,
+                                        take_away),
         cmocka_unit_test_setup_teardown(stopping_leaves_a_snapshot_and_starting_uses_it, make,
                                         take_away),
     };

@@ -1,0 +1,126 @@
+/* standby.c - reads along, until it may lead (inside.h) */
+#define _GNU_SOURCE
+#include "controller/inside.h"
+
+#include "net/journal.h"
+
+#include <poll.h>
+
+enum {
+    FIRST_MS = 200, /* for the lead, before reading along is worth its while */
+    NO_LOG_MS = 200,
+    READ_MS = 50, /* a log that can't be waited for beside other things */
+    REST_MS = 1000
+};
+
+static void see(void *context, const struct dk_event *event)
+{
+    struct controller *controller = context;
+
+    if (event->type == DK_EVENT_BATCH_CLOSED)
+        controller->lag_us = controller_real_us() - event->meta.time;
+    if (controller->door != NULL)
+        dk_door_see(controller->door, dk_follower_core(controller->follower), event);
+}
+
+enum dk_status controller_follow(struct controller *controller, struct dk_err *err)
+{
+    const struct dk_place *place = controller->place;
+    enum dk_status status;
+
+    dk_follower_close(controller->follower);
+    controller->follower = NULL;
+    status =
+        dk_follower_open(&controller->follower, place->log_uri, place->log_dir, UINT64_MAX, err);
+    if (status == DK_OK)
+        dk_follower_watch(controller->follower, see, controller);
+    return status == DK_NOT_FOUND ? DK_OK : status;
+}
+
+/* Folds all that is there. */
+static enum dk_status read_along(struct controller *controller, struct dk_err *err)
+{
+    struct dk_core_stats stats;
+    enum dk_status status = DK_OK;
+
+    if (controller->follower == NULL)
+        status = controller_follow(controller, err);
+    if (status != DK_OK || controller->follower == NULL)
+        return status;
+    status = dk_follower_advance(controller->follower, UINT64_MAX, INT64_MAX, err);
+    if (status == DK_DIVERGED) { /* the next writer cut what nobody had been told of */
+        dk_journal(DK_JOURNAL_WARNING, "%s: read again from the start", err->text);
+        return controller_follow(controller, err);
+    }
+    if (status != DK_AGAIN)
+        return status;
+    if (!controller->was_at_end) { /* what is older than that was not read late */
+        controller->was_at_end = true;
+        controller->lag_us = 0;
+    }
+    if (controller->mail != NULL) {
+        dk_core_stats(dk_follower_core(controller->follower), &stats);
+        status = dk_mail_pass(controller->mail, stats.requests_next, err);
+    }
+    return status == DK_AGAIN ? DK_OK : status;
+}
+
+static void say(struct controller *controller)
+{
+    const struct dk_follower *follower = controller->follower;
+
+    controller_say(controller, follower != NULL ? dk_follower_core(follower) : NULL,
+                   follower != NULL ? (int64_t)dk_follower_seq(follower) : 0,
+                   follower != NULL ? dk_follower_epoch(follower) : 0);
+}
+
+static void rest(struct controller *controller, int timeout_ms, bool *stop)
+{
+    struct dk_follower *follower = controller->follower;
+    int log_fd = follower != NULL ? dk_follower_fd(follower) : -1;
+    struct pollfd fds[] = {
+        { .fd = controller->options->stop_fd, .events = POLLIN },
+        { .fd = dk_lead_fd(controller->lead), .events = POLLIN },
+        { .fd = log_fd, .events = POLLIN },
+        { .fd = controller->mail != NULL ? dk_mail_fd(controller->mail) : -1, .events = POLLIN },
+    };
+
+    if (follower != NULL && log_fd < 0 && timeout_ms > 0) {
+        (void)dk_follower_wait(follower, READ_MS, NULL);
+        timeout_ms = 0;
+    }
+    if (poll(fds, sizeof(fds) / sizeof(fds[0]), timeout_ms) > 0 && fds[0].revents != 0)
+        *stop = true;
+}
+
+/* A term that is not the one that we lost. */
+static bool may_lead(struct controller *controller)
+{
+    uint64_t term = dk_lead_term(controller->lead);
+
+    if (term == 0 || term == controller->term)
+        return false;
+    controller->term = term;
+    return true;
+}
+
+enum dk_status controller_stand_by(struct controller *controller, bool *stop, struct dk_err *err)
+{
+    enum dk_status status = DK_OK;
+
+    if (controller->follower == NULL)
+        rest(controller, FIRST_MS, stop);
+    if (may_lead(controller) || *stop)
+        return DK_OK;
+    controller->role_since = controller_real_us();
+    dk_journal(DK_JOURNAL_INFO, "standing by: another controller leads");
+    if (!controller->has_door && controller->aside == NULL)
+        status = controller_listen_aside(controller, err);
+    while (status == DK_OK && !*stop && !may_lead(controller)) {
+        status = read_along(controller, err);
+        say(controller);
+        if (status == DK_OK)
+            rest(controller, controller->follower != NULL ? REST_MS : NO_LOG_MS, stop);
+    }
+    return status;
+}
