@@ -29,7 +29,7 @@ enum {
 };
 
 struct up_values {
-    const char *dir, *tcp;
+    const char *dir, *log, *tcp;
     int64_t nodes, cores, memory, gpus;
     bool detach;
     int log_format;
@@ -41,6 +41,12 @@ const struct cli_option docketd_up_options[] = {
       .argument = "DIR",
       .offset = offsetof(struct up_values, dir),
       .help = "the cluster's folder, made if need be; else DOCKET_DIR, else the default place" },
+    { .name = "--log",
+      .kind = CLI_TEXT,
+      .argument = "ADDRESS",
+      .offset = offsetof(struct up_values, log),
+      .help = "where a new cluster's log is, kafka://BROKERS/PREFIX; kept in DIR/docket.conf; else "
+              "DIR/log" },
     { .name = "--nodes",
       .kind = CLI_NUMBER,
       .argument = "N",
@@ -459,6 +465,8 @@ int docketd_up(const struct cli_command *command, int argc, char **argv)
         status = dk_place_find(&supervisor.place, supervisor.values.dir, true, &err);
     if (status == DK_OK)
         status = dk_place_make(&supervisor.place, &err);
+    if (status == DK_OK && supervisor.values.log != NULL)
+        status = dk_place_keep_log(&supervisor.place, supervisor.values.log, &err);
     if (status == DK_OK)
         status = docketd_lock(&supervisor.place, &supervisor.lock_fd, &pid, &err);
     if (status == DK_OK && pid != 0)

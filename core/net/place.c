@@ -232,3 +232,35 @@ enum dk_status dk_place_make(const struct dk_place *place, struct dk_err *err)
     }
     return status;
 }
+
+/* Is there a log of its own, or another one said? */
+static bool has_other_log(const struct dk_place *place, bool has_file)
+{
+    char path[DK_PLACE_PATH_MAX + 64];
+
+    dk_place_path(place, "log/lead", path);
+    return has_file || access(path, F_OK) == 0;
+}
+
+enum dk_status dk_place_keep_log(struct dk_place *place, const char *uri, struct dk_err *err)
+{
+    char path[DK_PLACE_PATH_MAX + 64];
+    bool has_file, good;
+    FILE *file;
+
+    if (strcmp(place->log_uri, uri) == 0)
+        return DK_OK;
+    if (strlen(uri) >= sizeof(place->log_uri) || strpbrk(uri, " #\n") != NULL)
+        return dk_fail(err, DK_INVALID, "'%s' is no address of a log", uri);
+    dk_place_path(place, "docket.conf", path);
+    has_file = access(path, F_OK) == 0;
+    if (has_other_log(place, has_file))
+        return dk_fail(err, DK_BUSY, "the cluster of '%s' has its log at '%s'; '%s' says where",
+                       place->dir, place->log_uri, path);
+    file = fopen(path, "we");
+    good = file != NULL && fprintf(file, "log = %s\n", uri) > 0;
+    if ((file != NULL && fclose(file) != 0) || !good)
+        return dk_fail(err, DK_IO, "'%s': %s", path, strerror(errno));
+    (void)snprintf(place->log_uri, sizeof(place->log_uri), "%s", uri);
+    return DK_OK;
+}

@@ -45,6 +45,10 @@ enum dk_status dk_place_set(struct dk_place *place, const char *name, const char
 /* DIR/`name`, into `out` of DK_PLACE_PATH_MAX + 64 bytes. */
 void dk_place_path(const struct dk_place *place, const char *name, char *out);
 
+/* Keeps `uri` as the cluster's log in DIR/docket.conf, which is made if there is none. DK_BUSY: the
+ * folder has a cluster already, whose log is another one. */
+enum dk_status dk_place_keep_log(struct dk_place *place, const char *uri, struct dk_err *err);
+
 /* Makes the folder and those in it, with their modes. For daemons. */
 enum dk_status dk_place_make(const struct dk_place *place, struct dk_err *err);
 
