@@ -2,7 +2,9 @@
  *
  * The simple consumer of librdkafka: no group, so no coordinator to be found and no right to one
  * needed. A fetch waits at the broker until there is something, so a record is here as soon as it
- * is replicated; the queue's event wakes our eventfd. */
+ * is replicated; the queue's event wakes our eventfd. While it waits, the broker answers nothing
+ * else on that link: so it waits a tenth of a second at most, for the sake of seeks and questions.
+ */
 #include "log/kafka_stream.h"
 #include "log/stream.h"
 
@@ -72,6 +74,7 @@ static enum dk_status make_consumer(struct dk_stream_reader *reader, struct dk_e
         { "enable.partition.eof", "true" },
         { "isolation.level", "read_uncommitted" }, /* nobody writes it in transactions */
         { "fetch.error.backoff.ms", "100" },
+        { "fetch.wait.max.ms", "100" },
         { "queued.max.messages.kbytes", "32768" },
         { "auto.offset.reset", "error" },
     };
