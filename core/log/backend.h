@@ -55,5 +55,6 @@ struct dk_log_backend {
 
 extern const struct dk_log_backend dk_log_backend_file;
 extern const struct dk_log_backend dk_log_backend_memory;
+extern const struct dk_log_backend dk_log_backend_kafka;
 
 #endif

@@ -45,6 +45,12 @@ void dk_kafka_place_release(struct dk_kafka_place *place);
 void dk_kafka_topic_name(const struct dk_kafka_place *place, const char *name,
                          char topic[DK_KAFKA_TOPIC_MAX]);
 
+/* Puts `settings` into all[], and those of `wishes` that the place does not set; how many there
+ * are. */
+size_t dk_kafka_settings(struct dk_kafka_setting *all, const struct dk_kafka_place *place,
+                         const struct dk_kafka_setting *settings, size_t count,
+                         const struct dk_kafka_setting *wishes, size_t wish_count);
+
 /* A configuration with the place's brokers and properties, and then `settings`, which win. The
  * caller adds callbacks, and starts it; it is gone after dk_kafka_start. */
 enum dk_status dk_kafka_conf(rd_kafka_conf_t **out, const struct dk_kafka_place *place,

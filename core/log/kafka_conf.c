@@ -352,6 +352,22 @@ static enum dk_status set_all(rd_kafka_conf_t *conf, const struct dk_kafka_setti
     return DK_OK;
 }
 
+size_t dk_kafka_settings(struct dk_kafka_setting *all, const struct dk_kafka_place *place,
+                         const struct dk_kafka_setting *settings, size_t count,
+                         const struct dk_kafka_setting *wishes, size_t wish_count)
+{
+    memcpy(all, settings, count * sizeof(*settings));
+    for (size_t i = 0; i < wish_count; i++) {
+        bool is_set = false;
+
+        for (size_t j = 0; j < place->count; j++)
+            is_set |= strcmp(place->properties[j].name, wishes[i].name) == 0;
+        if (!is_set)
+            all[count++] = wishes[i];
+    }
+    return count;
+}
+
 enum dk_status dk_kafka_conf(rd_kafka_conf_t **out, const struct dk_kafka_place *place,
                              const struct dk_kafka_setting *settings, size_t count,
                              struct dk_err *err)

@@ -13,6 +13,7 @@
 static const struct dk_log_backend *const backends[] = {
     &dk_log_backend_file,
     &dk_log_backend_memory,
+    &dk_log_backend_kafka,
 };
 
 static const struct dk_log_backend *backend_of(const char *uri, const char **place,

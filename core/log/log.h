@@ -5,20 +5,24 @@
  *
  *     file:DIR       one machine (file.c; the bytes: core/decisions/0002-file-log-format.md)
  *     memory:NAME    inside one process, for tests and simulation (memory.c)
+ *     kafka://BROKERS/PREFIX    a topic of Apache Kafka (kafka.c;
+ * core/decisions/0012-the-log-on-kafka.md)
  *
  * Writing. dk_log_open makes the caller the writer: there is at most one, and each has a
- * higher epoch than the one before it. dk_log_append copies a batch; dk_log_sync
- * makes all appended batches durable at the cost of one (group commit), then
- * publishes them and wakes readers. Until then nobody can read them.
+ * higher epoch than the one before it. On Kafka it takes over: the writer before fails with
+ * DK_FENCED. dk_log_append copies a batch; dk_log_sync makes all appended batches durable at the
+ * cost of one (group commit), then publishes them and wakes readers. Until then nobody can read
+ * them.
  *
  *   1. After DK_FULL nothing acknowledged is harmed, and batches not yet published
  *      stay staged: call dk_log_sync again when there is space, or dk_log_discard.
- *   2. After DK_IO from dk_log_sync the log may be poisoned: every later call fails with
- *      DK_IO too. Close it and open it again; what was staged may or may not be in the log.
+ *   2. After DK_IO or DK_FENCED from dk_log_sync the log may be poisoned: every later call fails
+ * with DK_IO. Close it and open it again; what was staged may or may not be in the log.
  *   3. With options.deferred a batch is published when the operating system has it:
  *      a crash of the process loses nothing, a crash of the machine may lose what was
  *      written since the segment was begun. Made durable at each seal and by dk_log_close.
- *      For a bulk writer that can write it again; never for a live controller.
+ *      For a bulk writer that can write it again; never for a live controller. Kafka takes no
+ *      notice of it: there durable is what all replicas in sync have.
  *
  *   4. With options.restore a history is put back: into a new log, or into one where an earlier
  *      restore stopped half way, behind what is there. Batches keep the epochs that they had, which
@@ -32,7 +36,12 @@
  *      an older epoch than one already seen are passed over (fencing).
  *   7. After DK_CORRUPT the reader stays where it is. It goes on only over a gap that an
  *      operator has made by dk_log_repair, and only when told to: dk_log_reader_skip_gap.
- *   8. A reader, and a log, belong to one thread at a time. Different ones are independent.
+ *   8. DK_AGAIN from dk_log_reader_next is exact: every batch of a dk_log_sync that had returned DK_OK, in
+ *      any process, before this call began has been returned by then. Where the broker of a log can't
+ *      be asked it is DK_AWAY: the reader keeps its place, so call it again later.
+ *   9. With Kafka dk_log_sync waits as long as no broker answers and the outcome is still open. Opening,
+ *      and a reader that has not been at the end yet, wait ten seconds, then say DK_AWAY.
+ *  10. A reader, and a log, belong to one thread at a time. Different ones are independent.
  */
 #ifndef DK_LOG_LOG_H
 #define DK_LOG_LOG_H
@@ -72,9 +81,11 @@ struct dk_log_options {
 };
 
 /* Makes the caller the writer; creates the log if there is none. DK_BUSY: another one is, the text
- * says which process. DK_CORRUPT: the newest segment is damaged; the text names file, byte and seq.
- * A torn tail, left by a writer that died, is cut here; see dk_log_torn_bytes. DK_INVALID: with
- * options.restore the log is not new; without, it is a restore that was not finished. */
+ * says which process. DK_FENCED: another took over from us while we opened it. DK_UNSUPPORTED: a
+ * setting of a topic of Kafka's, by name, under which events could be lost. DK_CORRUPT: the newest
+ * segment is damaged; the text names file, byte and seq. A torn tail, left by a writer that died,
+ * is cut here; see dk_log_torn_bytes. DK_INVALID: with options.restore the log is not new; without,
+ * it is a restore that was not finished. */
 enum dk_status dk_log_open(struct dk_log **out, const char *uri,
                            const struct dk_log_options *options, struct dk_err *err);
 
@@ -109,8 +120,9 @@ enum dk_status dk_log_close(struct dk_log *log, struct dk_err *err);
 enum dk_status dk_log_reader_open(struct dk_log_reader **out, const char *uri, uint64_t seq_from,
                                   struct dk_err *err);
 
-/* DK_OK: *batch is the next one. DK_AGAIN: that was all for now. DK_CORRUPT: file, byte and
- * seq in the text. DK_DIVERGED: the log was put back behind what this reader has read. */
+/* DK_OK: *batch is the next one. DK_AGAIN: that was all for now (rule 7). DK_AWAY. DK_CORRUPT:
+ * file, byte and seq in the text. DK_DIVERGED: the log was put back behind what this reader has
+ * read. */
 enum dk_status dk_log_reader_next(struct dk_log_reader *reader, struct dk_log_batch *batch,
                                   struct dk_err *err);
 
@@ -133,7 +145,7 @@ void dk_log_reader_close(struct dk_log_reader *reader); /* NULL is fine */
 struct dk_log_stat {
     uint64_t segments, segments_compressed;
     uint64_t bytes_plain;      /* of batches, unpacked */
-    uint64_t bytes_disk;       /* file sizes, zero-filled space included */
+    uint64_t bytes_disk;       /* file sizes, zero-filled space included; of Kafka: not known, 0 */
     uint64_t bytes_compressed; /* of those, in compressed segments */
     uint64_t batches, records, gaps;
     uint64_t seq_first, seq_last; /* both 0 when there is no record */
@@ -152,7 +164,7 @@ struct dk_log_repair {
 
 /* By an operator's explicit wish only: sets the damage at `seq` (as reported) aside, and marks the
  * seqs lost with it as a gap for ever. DK_INVALID: the log is not damaged at `seq`. DK_BUSY: a
- * writer is running. `why` is kept in the log. */
+ * writer is running. DK_UNSUPPORTED: the bytes are not ours (Kafka). `why` is kept in the log. */
 enum dk_status dk_log_repair(const char *uri, uint64_t seq, const char *why,
                              struct dk_log_repair *repair, struct dk_err *err);
 

@@ -13,6 +13,9 @@ struct conformance_backend {
     void (*make)(char *uri, size_t size); /* the address of a place where no log is yet */
     void (*remove)(const char *uri);
     struct dk_log_options options;
+    bool fences;        /* opening takes over from a writer instead of saying DK_BUSY */
+    bool repairs_never; /* DK_UNSUPPORTED */
+    unsigned rounds;    /* of the random test; 0: all */
 };
 
 int conformance_run(const struct conformance_backend *backend); /* failed tests */

@@ -33,11 +33,20 @@ static void remove_name(const char *uri)
 }
 
 static const struct conformance_backend backends[] = {
-    { "memory", make_name, remove_name, { 0 } },
-    { "file", make_folder, remove_folder, { 0 } },
-    { "file, small segments", make_folder, remove_folder, { .segment_size = 3000 } },
-    { "file, deferred", make_folder, remove_folder, { .segment_size = 3000, .deferred = true } },
-    { "file, compressing", make_folder, remove_folder, { .segment_size = 3000, .compress = true } },
+    { .name = "memory", .make = make_name, .remove = remove_name },
+    { .name = "file", .make = make_folder, .remove = remove_folder },
+    { .name = "file, small segments",
+      .make = make_folder,
+      .remove = remove_folder,
+      .options = { .segment_size = 3000 } },
+    { .name = "file, deferred",
+      .make = make_folder,
+      .remove = remove_folder,
+      .options = { .segment_size = 3000, .deferred = true } },
+    { .name = "file, compressing",
+      .make = make_folder,
+      .remove = remove_folder,
+      .options = { .segment_size = 3000, .compress = true } },
 };
 
 int main(void)

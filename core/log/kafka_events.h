@@ -1,0 +1,82 @@
+/* kafka_events.h - the topic PREFIX.events as kafka.c writes it and kafka_reader.c reads it
+ *
+ * One record of Kafka is one record of ours; its header `docket`, little-endian:
+ *
+ *     | seq u64 | epoch u32 | index u32 | count u32 |      index and count within its batch
+ *
+ * An opening record has no value, count 0, a new epoch, and the seq that comes next. Each
+ * transaction ends with a marker that takes an offset and is never seen; so does each record of an
+ * aborted one. Hence offsets grow with seqs but are not seqs.
+ */
+#ifndef DK_LOG_KAFKA_EVENTS_H
+#define DK_LOG_KAFKA_EVENTS_H
+
+#include "log/backend.h"
+#include "log/kafka.h"
+
+#define DK_KAFKA_HEAD "docket"
+#define DK_KAFKA_HEAD_SIZE 20u
+
+struct dk_kafka_head {
+    uint64_t seq;
+    uint32_t epoch, index, count;
+};
+
+void dk_kafka_head_put(const struct dk_kafka_head *head, uint8_t bytes[DK_KAFKA_HEAD_SIZE]);
+
+/* False: it is no record of docket's. */
+bool dk_kafka_head_get(struct dk_kafka_head *head, const rd_kafka_message_t *message);
+
+/* What is committed in the topic: offsets *first .. *limit - 1, asked of the broker now. DK_AWAY:
+ * no answer within timeout_ms. */
+enum dk_status dk_kafka_range(rd_kafka_t *client, const struct dk_kafka_place *place,
+                              const char *topic, int timeout_ms, int64_t *first, int64_t *limit,
+                              struct dk_err *err);
+
+/* --- tap: records from an offset on (kafka_tap.c) --- */
+
+struct dk_kafka_tap {
+    const struct dk_kafka_place *place;
+    rd_kafka_t *client;
+    rd_kafka_topic_t *topic;
+    rd_kafka_queue_t *queue;
+    char name[DK_KAFKA_TOPIC_MAX];
+    int fd; /* readable when something may be there; tap_drain before looking a last time */
+    bool is_running; /* between seek and stop */
+    int64_t next;    /* records below this offset were taken, or were before the start */
+    int64_t reached; /* nothing committed below this offset is left to take */
+};
+
+/* DK_NOT_FOUND, DK_AWAY, DK_UNSUPPORTED as dk_kafka_topic_find. Close it in any case; `place` is
+ * borrowed. */
+enum dk_status dk_kafka_tap_open(struct dk_kafka_tap *tap, const struct dk_kafka_place *place,
+                                 struct dk_err *err);
+void dk_kafka_tap_close(struct dk_kafka_tap *tap);
+
+enum dk_status dk_kafka_tap_seek(struct dk_kafka_tap *tap, int64_t offset, struct dk_err *err);
+
+/* DK_OK: *message is the next record, the caller's now (rd_kafka_message_destroy). DK_AGAIN:
+ * nothing came within timeout_ms, or only news of the end. DK_DIVERGED: the offset is not there any
+ * more. DK_CORRUPT, DK_IO. */
+enum dk_status dk_kafka_tap_take(struct dk_kafka_tap *tap, int timeout_ms,
+                                 rd_kafka_message_t **message, struct dk_err *err);
+void dk_kafka_tap_drain(struct dk_kafka_tap *tap);
+
+/* Seeks to where reading finds the batch with `seq`, or the last ones if it is not there yet; not
+ * far before it. Patience is how long a broker may be silent. */
+enum dk_status dk_kafka_tap_find(struct dk_kafka_tap *tap, uint64_t seq, int patience_ms,
+                                 struct dk_err *err);
+
+/* --- the reader, for the writer that looks for the end --- */
+
+enum dk_status dk_kafka_reader_open(struct dk_log_reader **out, const char *place,
+                                    uint64_t seq_from, struct dk_err *err);
+enum dk_status dk_kafka_reader_next(struct dk_log_reader *reader, struct dk_log_batch *batch,
+                                    struct dk_err *err);
+enum dk_status dk_kafka_reader_wait(struct dk_log_reader *reader, int timeout_ms,
+                                    struct dk_err *err);
+int dk_kafka_reader_fd(const struct dk_log_reader *reader);
+void dk_kafka_reader_close(struct dk_log_reader *reader);
+uint32_t dk_kafka_reader_epoch(const struct dk_log_reader *reader); /* the newest seen; 0: none */
+
+#endif
