@@ -4,9 +4,11 @@
  *
  *     | seq u64 | epoch u32 | index u32 | count u32 |      index and count within its batch
  *
- * An opening record has no value, count 0, a new epoch, and the seq that comes next. Each
- * transaction ends with a marker that takes an offset and is never seen; so does each record of an
- * aborted one. Hence offsets grow with seqs but are not seqs.
+ * A record with count 0 has no value and is of no batch: its seq is the one that comes next, and
+ * its index says what it tells (enum dk_kafka_mark).
+ *
+ * Each transaction ends with a marker that takes an offset and is never seen; so does each record
+ * of an aborted one. Hence offsets grow with seqs but are not seqs.
  */
 #ifndef DK_LOG_KAFKA_EVENTS_H
 #define DK_LOG_KAFKA_EVENTS_H
@@ -20,6 +22,13 @@
 struct dk_kafka_head {
     uint64_t seq;
     uint32_t epoch, index, count;
+};
+
+enum dk_kafka_mark {
+    DK_KAFKA_OPENING,   /* a writer begins, with a new epoch: who has an older one is passed over */
+    DK_KAFKA_RESTORING, /* a history is being put back, and this is not its end */
+    DK_KAFKA_RESTORED,
+    DK_KAFKA_MARKS
 };
 
 void dk_kafka_head_put(const struct dk_kafka_head *head, uint8_t bytes[DK_KAFKA_HEAD_SIZE]);
@@ -67,6 +76,36 @@ void dk_kafka_tap_drain(struct dk_kafka_tap *tap);
 enum dk_status dk_kafka_tap_find(struct dk_kafka_tap *tap, uint64_t seq, int patience_ms,
                                  struct dk_err *err);
 
+/* --- writer (kafka_writer.c) --- */
+
+struct dk_kafka_record {
+    struct dk_kafka_head head;
+    uint32_t size;
+};
+
+struct dk_kafka_writer {
+    const struct dk_kafka_place *place;
+    rd_kafka_t *client;
+    char topic[DK_KAFKA_TOPIC_MAX]; /* and the transactional id */
+    int64_t end;                    /* of what is committed, after the last transaction */
+    int64_t offset_last;            /* of the transaction at hand; -1: not known */
+    rd_kafka_resp_err_t refused;    /* the first record of it that was not written: why */
+};
+
+/* Makes and checks the topic. Close it in any case; `place` is borrowed. */
+enum dk_status dk_kafka_writer_open(struct dk_kafka_writer *writer,
+                                    const struct dk_kafka_place *place, struct dk_err *err);
+void dk_kafka_writer_close(struct dk_kafka_writer *writer);
+
+/* Takes over: who wrote before is refused from now on, and what it wrote is final. DK_AWAY. */
+enum dk_status dk_kafka_writer_fence(struct dk_kafka_writer *writer, struct dk_err *err);
+
+/* Writes records, whose values lie one after the other in `bytes`, as one transaction, and returns
+ * when they can be read. Waits as long as that may take. DK_FENCED, DK_IO: they may be in the topic
+ * or not; `bytes` stay borrowed until the writer is closed. */
+enum dk_status dk_kafka_write(struct dk_kafka_writer *writer, const struct dk_kafka_record *records,
+                              size_t count, uint8_t *bytes, struct dk_err *err);
+
 /* --- the reader, for the writer that looks for the end --- */
 
 enum dk_status dk_kafka_reader_open(struct dk_log_reader **out, const char *place,
@@ -78,5 +117,6 @@ enum dk_status dk_kafka_reader_wait(struct dk_log_reader *reader, int timeout_ms
 int dk_kafka_reader_fd(const struct dk_log_reader *reader);
 void dk_kafka_reader_close(struct dk_log_reader *reader);
 uint32_t dk_kafka_reader_epoch(const struct dk_log_reader *reader); /* the newest seen; 0: none */
+bool dk_kafka_reader_restoring(const struct dk_log_reader *reader); /* as the last mark says */
 
 #endif

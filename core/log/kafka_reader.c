@@ -38,8 +38,9 @@ struct kafka_reader {
                        return */
     uint32_t epoch; /* the newest seen */
     bool has_place;
-    bool is_ready;    /* the batch at hand is whole, and not returned yet */
-    bool is_returned; /* the batch at hand is borrowed by the caller */
+    bool is_restoring; /* as the last mark says */
+    bool is_ready;     /* the batch at hand is whole, and not returned yet */
+    bool is_returned;  /* the batch at hand is borrowed by the caller */
     bool was_at_end, was_away;
     int64_t cut_since_ms;
     uint32_t batch_epoch, batch_count, count;
@@ -106,6 +107,11 @@ uint32_t dk_kafka_reader_epoch(const struct dk_log_reader *base)
     return ((const struct kafka_reader *)base)->epoch;
 }
 
+bool dk_kafka_reader_restoring(const struct dk_log_reader *base)
+{
+    return ((const struct kafka_reader *)base)->is_restoring;
+}
+
 int dk_kafka_reader_fd(const struct dk_log_reader *base)
 {
     return ((const struct kafka_reader *)base)->tap.fd;
@@ -140,19 +146,22 @@ static enum dk_status check_seq(struct kafka_reader *reader, const rd_kafka_mess
     return DK_OK;
 }
 
-static enum dk_status take_opening(struct kafka_reader *reader, const rd_kafka_message_t *message,
-                                   const struct dk_kafka_head *head, struct dk_err *err)
+static enum dk_status take_mark(struct kafka_reader *reader, const rd_kafka_message_t *message,
+                                const struct dk_kafka_head *head, struct dk_err *err)
 {
+    bool is_opening = head->index == DK_KAFKA_OPENING;
     enum dk_status status;
 
-    if (head->epoch <= reader->epoch)
+    if (head->epoch < reader->epoch || (is_opening && head->epoch == reader->epoch))
         return DK_OK; /* of a writer that was taken over from before it began */
     if (reader->count > 0)
         return wrong(reader, message, err, DK_CORRUPT, "a new writer begins inside a batch");
     status = check_seq(reader, message, head->seq, err);
-    if (status == DK_OK)
-        reader->epoch = head->epoch;
-    return status;
+    if (status != DK_OK)
+        return status;
+    reader->epoch = head->epoch;
+    reader->is_restoring = head->index == DK_KAFKA_RESTORING;
+    return DK_OK;
 }
 
 static void make_room(struct kafka_reader *reader)
@@ -214,7 +223,7 @@ static enum dk_status take(struct kafka_reader *reader, rd_kafka_message_t *mess
     if (!dk_kafka_head_get(&head, message))
         status = wrong(reader, message, err, DK_CORRUPT, "it is no record of docket's");
     else if (head.count == 0)
-        status = take_opening(reader, message, &head, err);
+        status = take_mark(reader, message, &head, err);
     else
         status = take_record(reader, message, &head, &kept, err);
     if (!kept)

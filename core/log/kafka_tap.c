@@ -64,8 +64,11 @@ bool dk_kafka_head_get(struct dk_kafka_head *head, const rd_kafka_message_t *mes
     head->epoch = dk_get_u32(bytes + 8);
     head->index = dk_get_u32(bytes + 12);
     head->count = dk_get_u32(bytes + 16);
-    return head->seq > head->index && head->epoch > 0 &&
-           (head->count == 0 ? head->index == 0 && message->len == 0 : head->index < head->count);
+    if (head->seq == 0 || head->epoch == 0)
+        return false;
+    if (head->count == 0)
+        return head->index < DK_KAFKA_MARKS && message->len == 0;
+    return head->index < head->count && head->index < head->seq;
 }
 
 enum dk_status dk_kafka_range(rd_kafka_t *client, const struct dk_kafka_place *place,
@@ -284,6 +287,8 @@ enum dk_status dk_kafka_tap_find(struct dk_kafka_tap *tap, uint64_t seq, int pat
         int64_t middle = from + (high - from) / 2;
 
         status = probe(tap, middle, limit, patience_ms, &head, &at, err);
+        if (status == DK_OK && head.count == 0)
+            head.index = 0; /* of a mark it is what it tells */
         if (status == DK_END || (status == DK_OK && head.seq - head.index > seq)) {
             high = middle;
             status = DK_OK;

@@ -3,10 +3,9 @@
  * A log is a dense run of records 1, 2, 3, ... in batches. A batch is atomic:
  * all of it can be read, or none. It carries bytes and knows nothing of what they mean.
  *
- *     file:DIR       one machine (file.c; the bytes: core/decisions/0002-file-log-format.md)
- *     memory:NAME    inside one process, for tests and simulation (memory.c)
- *     kafka://BROKERS/PREFIX    a topic of Apache Kafka (kafka.c;
- * core/decisions/0012-the-log-on-kafka.md)
+ *     file:DIR         one machine (file.c; the bytes: core/decisions/0002-file-log-format.md)
+ *     kafka://H:P/PRE  a topic of Apache Kafka (kafka.c, core/decisions/0012-the-log-on-kafka.md)
+ *     memory:NAME      inside one process, for tests and simulation (memory.c)
  *
  * Writing. dk_log_open makes the caller the writer: there is at most one, and each has a
  * higher epoch than the one before it. On Kafka it takes over: the writer before fails with
@@ -16,14 +15,13 @@
  *
  *   1. After DK_FULL nothing acknowledged is harmed, and batches not yet published
  *      stay staged: call dk_log_sync again when there is space, or dk_log_discard.
- *   2. After DK_IO or DK_FENCED from dk_log_sync the log may be poisoned: every later call fails
- * with DK_IO. Close it and open it again; what was staged may or may not be in the log.
+ *   2. After DK_IO or DK_FENCED from dk_log_sync the log may be poisoned: every later call
+ *      fails with DK_IO. Close it and open it again; what was staged may or may not be in it.
  *   3. With options.deferred a batch is published when the operating system has it:
  *      a crash of the process loses nothing, a crash of the machine may lose what was
  *      written since the segment was begun. Made durable at each seal and by dk_log_close.
  *      For a bulk writer that can write it again; never for a live controller. Kafka takes no
  *      notice of it: there durable is what all replicas in sync have.
- *
  *   4. With options.restore a history is put back: into a new log, or into one where an earlier
  *      restore stopped half way, behind what is there. Batches keep the epochs that they had, which
  *      may never go down, so dk_log_discard is not for it. Until dk_log_restore_finish only another
@@ -36,11 +34,11 @@
  *      an older epoch than one already seen are passed over (fencing).
  *   7. After DK_CORRUPT the reader stays where it is. It goes on only over a gap that an
  *      operator has made by dk_log_repair, and only when told to: dk_log_reader_skip_gap.
- *   8. DK_AGAIN from dk_log_reader_next is exact: every batch of a dk_log_sync that had returned DK_OK, in
- *      any process, before this call began has been returned by then. Where the broker of a log can't
- *      be asked it is DK_AWAY: the reader keeps its place, so call it again later.
- *   9. With Kafka dk_log_sync waits as long as no broker answers and the outcome is still open. Opening,
- *      and a reader that has not been at the end yet, wait ten seconds, then say DK_AWAY.
+ *   8. DK_AGAIN from dk_log_reader_next is exact: each batch of a dk_log_sync that had returned
+ *      DK_OK, in any process, before this call began, has been returned by then. Where the broker
+ *      can't be asked it is DK_AWAY: the reader keeps its place, so call it again later.
+ *   9. With Kafka, dk_log_sync waits as long as no broker answers and the outcome is open.
+ *      Opening, and a reader that has not been at the end yet, wait 10 s, then say DK_AWAY.
  *  10. A reader, and a log, belong to one thread at a time. Different ones are independent.
  */
 #ifndef DK_LOG_LOG_H

@@ -1,0 +1,292 @@
+/* kafka_writer.c - records into PREFIX.events, a transaction at a time (kafka_events.h)
+ *
+ * A transaction that the library calls off is aborted and written anew: it cannot have been
+ * committed. What it does not know the outcome of is DK_IO.
+ *
+ * dk_kafka_write returns when the broker shows the records to readers. Committing is answered
+ * before that: the coordinator writes the markers afterwards. Waiting for them costs a question
+ * more, and less than it saves: a transaction that is begun before them is turned away, and the
+ * library then sleeps for 20 ms.
+ */
+#include "log/kafka_events.h"
+
+#include "base/check.h"
+#include "log/folder.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    STEP_MS = 5000, /* of a call that is taken up again */
+    ASK_MS = 1000,  /* for the end of what is committed */
+    FULL_MS = 10,   /* for room in the library's queue */
+    PAUSE_MS = 100, /* before a transaction is written anew */
+    ASK_FAST = 30,  /* questions without a pause */
+    ASK_PAUSE_MS = 2
+};
+
+static const struct dk_kafka_setting settings[] = {
+    { "enable.idempotence", "true" },
+    { "acks", "all" },
+    { "linger.ms", "0" },
+    { "queue.buffering.max.messages", "10000000" },
+    { "queue.buffering.max.kbytes", "2097151" },
+    { "batch.num.messages", "100000" },
+};
+
+/* Of these a property of the place wins. The timeout is how long an unfinished transaction outlives
+ * its writer where none takes over, and how long a broker may be away during one without it being
+ * aborted. */
+static const struct dk_kafka_setting wishes[] = {
+    { "compression.codec", "zstd" },
+    { "transaction.timeout.ms", "600000" },
+    { "batch.size", "8000000" },
+};
+
+static void rest(int ms)
+{
+    const struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+    (void)nanosleep(&time, NULL);
+}
+
+/* --- outcomes --- */
+
+static bool is_fenced(rd_kafka_resp_err_t error)
+{
+    return error == RD_KAFKA_RESP_ERR__FENCED || error == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           error == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+/* Of a call of a transaction; destroys the error. DK_OK; DK_AGAIN: take the call up again; DK_TORN:
+ * abort, then begin anew; DK_FENCED; DK_IO: nobody knows. */
+static enum dk_status judge(struct dk_kafka_writer *writer, rd_kafka_error_t *error,
+                            const char *what, struct dk_err *err)
+{
+    enum dk_status status = DK_IO;
+    char why[256];
+
+    if (error == NULL)
+        return DK_OK;
+    if (is_fenced(rd_kafka_error_code(error)) ||
+        (rd_kafka_error_is_fatal(error) &&
+         is_fenced(rd_kafka_fatal_error(writer->client, why, sizeof(why)))))
+        status = DK_FENCED;
+    else if (rd_kafka_error_is_fatal(error))
+        status = DK_IO;
+    else if (rd_kafka_error_txn_requires_abort(error))
+        status = DK_TORN;
+    else if (rd_kafka_error_is_retriable(error))
+        status = DK_AGAIN;
+    if (status == DK_FENCED)
+        (void)dk_fail(err, DK_FENCED, "a newer writer has taken over topic '%s': %s", writer->topic,
+                      rd_kafka_error_string(error));
+    else
+        (void)dk_kafka_fail(err, status, "topic '%s' can't be written: %s: %s", writer->topic, what,
+                            rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return status;
+}
+
+/* Called by rd_kafka_poll and by commit and abort, in our thread. */
+static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
+    struct dk_kafka_writer *writer = opaque;
+
+    (void)client;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        writer->offset_last = message->offset;
+    else if (writer->refused == RD_KAFKA_RESP_ERR_NO_ERROR)
+        writer->refused = message->err;
+}
+
+/* Writing it anew would be refused anew. */
+static bool stays_refused(rd_kafka_resp_err_t error)
+{
+    switch ((int)error) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* --- one transaction --- */
+
+static enum dk_status produce(struct dk_kafka_writer *writer, const struct dk_kafka_record *record,
+                              uint8_t *bytes, struct dk_err *err)
+{
+    uint8_t head[DK_KAFKA_HEAD_SIZE];
+    rd_kafka_vu_t parts[] = {
+        { .vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = writer->topic },
+        { .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0 },
+        { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0 }, /* borrowed: neither copied nor freed */
+        { .vtype = RD_KAFKA_VTYPE_HEADER, .u.header = { DK_KAFKA_HEAD, head, sizeof(head) } },
+        { .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { bytes, record->size } },
+    };
+    size_t count = sizeof(parts) / sizeof(parts[0]) - (record->head.count == 0 ? 1 : 0);
+
+    dk_kafka_head_put(&record->head, head);
+    for (;;) {
+        rd_kafka_error_t *error = rd_kafka_produceva(writer->client, parts, count);
+
+        if (error == NULL)
+            return DK_OK;
+        if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+            rd_kafka_error_destroy(error);
+            (void)rd_kafka_poll(writer->client, FULL_MS);
+            continue;
+        }
+        if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__STATE) {
+            rd_kafka_error_destroy(error);
+            return DK_TORN; /* the transaction has failed already */
+        }
+        return judge(writer, error, "produce", err);
+    }
+}
+
+static enum dk_status commit(struct dk_kafka_writer *writer, struct dk_err *err)
+{
+    enum dk_status status;
+
+    do
+        status = judge(writer, rd_kafka_commit_transaction(writer->client, STEP_MS), "commit", err);
+    while (status == DK_AGAIN);
+    return status;
+}
+
+/* Afterwards nothing of the transaction will ever be read. */
+static enum dk_status call_off(struct dk_kafka_writer *writer, struct dk_err *err)
+{
+    enum dk_status status;
+
+    do
+        status = judge(writer, rd_kafka_abort_transaction(writer->client, STEP_MS), "abort", err);
+    while (status == DK_AGAIN);
+    return status == DK_TORN ? DK_IO : status;
+}
+
+/* DK_TORN: it was aborted. */
+static enum dk_status write_once(struct dk_kafka_writer *writer,
+                                 const struct dk_kafka_record *records, size_t count,
+                                 uint8_t *bytes, struct dk_err *err)
+{
+    enum dk_status status;
+
+    writer->offset_last = -1;
+    writer->refused = RD_KAFKA_RESP_ERR_NO_ERROR;
+    status = judge(writer, rd_kafka_begin_transaction(writer->client), "begin", err);
+    if (status != DK_OK)
+        return status == DK_FENCED ? DK_FENCED : DK_IO;
+    for (size_t i = 0; i < count && status == DK_OK; i++) {
+        status = produce(writer, &records[i], bytes, err);
+        bytes += records[i].size;
+    }
+    if (status == DK_OK)
+        status = commit(writer, err);
+    if (status != DK_TORN)
+        return status;
+    status = call_off(writer, err);
+    return status == DK_OK ? DK_TORN : status;
+}
+
+/* Until readers can see it. */
+static enum dk_status publish(struct dk_kafka_writer *writer, size_t count, struct dk_err *err)
+{
+    int64_t wanted =
+        writer->offset_last >= 0 ? writer->offset_last + 2 : writer->end + (int64_t)count + 1;
+
+    for (unsigned asked = 0;; asked++) {
+        int64_t first, limit;
+        enum dk_status status = dk_kafka_range(writer->client, writer->place, writer->topic, ASK_MS,
+                                               &first, &limit, err);
+
+        if (status == DK_OK && limit >= wanted) {
+            writer->end = limit;
+            return DK_OK;
+        }
+        if (status != DK_OK && status != DK_AWAY)
+            return status;
+        if (asked >= ASK_FAST)
+            rest(ASK_PAUSE_MS);
+    }
+}
+
+enum dk_status dk_kafka_write(struct dk_kafka_writer *writer, const struct dk_kafka_record *records,
+                              size_t count, uint8_t *bytes, struct dk_err *err)
+{
+    enum dk_status status;
+
+    while ((status = write_once(writer, records, count, bytes, err)) == DK_TORN) {
+        if (stays_refused(writer->refused))
+            return dk_kafka_fail(err, DK_IO, "topic '%s' can't be written: %s", writer->topic,
+                                 rd_kafka_err2str(writer->refused));
+        rest(PAUSE_MS);
+    }
+    return status == DK_OK ? publish(writer, count, err) : status;
+}
+
+/* --- beginning and end --- */
+
+enum dk_status dk_kafka_writer_open(struct dk_kafka_writer *writer,
+                                    const struct dk_kafka_place *place, struct dk_err *err)
+{
+    struct dk_kafka_setting
+        all[sizeof(settings) / sizeof(settings[0]) + sizeof(wishes) / sizeof(wishes[0]) + 2];
+    size_t count = dk_kafka_settings(all, place, settings, sizeof(settings) / sizeof(settings[0]),
+                                     wishes, sizeof(wishes) / sizeof(wishes[0]));
+    char size[16];
+    rd_kafka_conf_t *conf;
+    enum dk_status status;
+
+    memset(writer, 0, sizeof(*writer));
+    writer->place = place;
+    dk_kafka_topic_name(place, DK_KAFKA_EVENTS, writer->topic);
+    (void)snprintf(size, sizeof(size), "%u", DK_KAFKA_MESSAGE_SIZE_MAX);
+    all[count++] = (struct dk_kafka_setting){ "message.max.bytes", size };
+    all[count++] = (struct dk_kafka_setting){ "transactional.id", writer->topic };
+    status = dk_kafka_conf(&conf, place, all, count, err);
+    if (status != DK_OK)
+        return status;
+    rd_kafka_conf_set_opaque(conf, writer);
+    rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+    status = dk_kafka_start(&writer->client, RD_KAFKA_PRODUCER, conf, err);
+    return status == DK_OK ? dk_kafka_topic_make(writer->client, place, DK_KAFKA_EVENTS, err)
+                           : status;
+}
+
+void dk_kafka_writer_close(struct dk_kafka_writer *writer)
+{
+    if (writer->client == NULL)
+        return;
+    (void)rd_kafka_purge(writer->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_destroy(writer->client);
+    writer->client = NULL;
+}
+
+enum dk_status dk_kafka_writer_fence(struct dk_kafka_writer *writer, struct dk_err *err)
+{
+    int64_t end_ms = dk_clock_ms() + DK_KAFKA_OPEN_MS;
+    enum dk_status status;
+
+    do
+        status = judge(writer, rd_kafka_init_transactions(writer->client, STEP_MS), "init", err);
+    while (status == DK_AGAIN && dk_clock_ms() < end_ms);
+    if (status == DK_AGAIN)
+        return dk_kafka_fail(err, DK_AWAY,
+                             "the writer before us can't be fenced: '%s' does not answer for the "
+                             "transactions of topic '%s'",
+                             writer->place->brokers, writer->topic);
+    return status == DK_TORN ? DK_IO : status;
+}
