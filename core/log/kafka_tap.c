@@ -277,7 +277,7 @@ enum dk_status dk_kafka_tap_find(struct dk_kafka_tap *tap, uint64_t seq, int pat
                                  struct dk_err *err)
 {
     struct dk_kafka_head head;
-    int64_t first, high, limit, at;
+    int64_t first = 0, high = 0, limit, at = 0;
     enum dk_status status =
         dk_kafka_range(tap->client, tap->place, tap->name, patience_ms, &first, &high, err);
     int64_t low = first, from = first;

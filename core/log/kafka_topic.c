@@ -332,7 +332,7 @@ static rd_kafka_resp_err_t create(struct ask *ask, int replicas, char *why, size
 static enum dk_status make(struct ask *ask, struct dk_err *err)
 {
     char why[256] = "";
-    int brokers, replicas = (int)ask->place->replicas;
+    int brokers = 0, replicas = (int)ask->place->replicas;
     enum dk_status status = count_brokers(ask, &brokers, err);
 
     if (status != DK_OK)
