@@ -147,7 +147,7 @@ static enum dk_status check_blob(struct dk_bytes digest, const struct dk_buf *bo
 }
 
 /* DK_NOT_FOUND: the cluster does not have it. Others: try again. */
-static enum dk_status fetch(struct dk_inbox *inbox, struct dk_bytes digest,
+static enum dk_status fetch(struct dk_inbox *inbox, int32_t uid, struct dk_bytes digest,
                             struct dk_blob_copy *out, struct dk_err *err)
 {
     char target[128];
@@ -165,6 +165,7 @@ static enum dk_status fetch(struct dk_inbox *inbox, struct dk_bytes digest,
     used = snprintf(target, sizeof(target), "/v1/blobs/");
     for (int i = 0; i < DIGEST; i++)
         used += snprintf(target + used, sizeof(target) - (size_t)used, "%02x", digest.data[i]);
+    (void)snprintf(target + used, sizeof(target) - (size_t)used, "?uid=%d", uid);
     dk_buf_init(&reply.body, &dk_heap, BODY_MAX);
     status =
         dk_endpoints_call(inbox->projectors, "GET", target, NULL, NULL, 0, CALL_MS, &reply, err);
@@ -190,11 +191,12 @@ static enum dk_status fetch_for(struct dk_inbox *inbox, struct dk_delivered *ite
 
     if (item->order.type != DK_ORDER_RUN_JOB || run->node_index != 0)
         return DK_OK;
-    status = fetch(inbox, run->spec.script, &item->script, err);
+    status = fetch(inbox, run->actor.uid, run->spec.script, &item->script, err);
     if (status == DK_OK && run->spec.has_launch)
-        status = fetch(inbox, run->spec.launch.environment, &item->environment, err);
+        status =
+            fetch(inbox, run->actor.uid, run->spec.launch.environment, &item->environment, err);
     if (status == DK_OK && run->spec.has_launch)
-        status = fetch(inbox, run->spec.launch.arguments, &item->arguments, err);
+        status = fetch(inbox, run->actor.uid, run->spec.launch.arguments, &item->arguments, err);
     if (status != DK_NOT_FOUND)
         return status;
     item->blobs_missing = true;

@@ -147,6 +147,9 @@ void dk_live_apply(struct dk_live *live, const struct dk_event *event)
     case DK_EVENT_CONFIGURATION_APPLIED:
         dk_live_config_event(live, event);
         break;
+    case DK_EVENT_SECRETS_ERASED:
+        dk_live_erased(live, event);
+        break;
     case DK_EVENT_JOBS_PLANNED: /* the follower knows */
     case DK_EVENT_STEP_STARTED: /* history's */
     case DK_EVENT_STEP_ENDED:
@@ -157,7 +160,6 @@ void dk_live_apply(struct dk_live *live, const struct dk_event *event)
     case DK_EVENT_BATCH_CLOSED:
     case DK_EVENT_REQUEST_REJECTED:
     case DK_EVENT_SKIPPED:
-    case DK_EVENT_SECRETS_ERASED:
     case DK_EVENT_TYPE_COUNT:
         break;
     }

@@ -146,6 +146,17 @@ bool dk_live_is_operator(struct dk_live *live, struct dk_text user);
 /* The cluster's name; kept as long as the view lives. */
 struct dk_text dk_live_cluster(struct dk_live *live);
 
+/* --- what was erased (decision 0014) --- */
+
+struct dk_erasure { /* texts are kept as long as the view lives */
+    int64_t seq, time;
+    int32_t uid, by; /* whose; by whom, -1: docket itself */
+    struct dk_text by_user, why;
+};
+
+/* The first time the user's secrets were erased from `time` on. False: they were not. */
+bool dk_live_erasure(struct dk_live *live, int32_t uid, int64_t time, struct dk_erasure *erasure);
+
 /* --- orders (decision 0010: dispatch is a view) --- */
 
 /* The node's number; -1: no such node has registered. */

@@ -176,6 +176,7 @@ void dk_live_config_release(struct dk_live *live)
         dk_arena_release(&live->partitions[i].arena);
     free(live->partitions);
     free(live->changes);
+    free(live->erasures);
 }
 
 /* --- showing --- */

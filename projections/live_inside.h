@@ -119,6 +119,8 @@ struct dk_live {
     struct dk_arena config_arena;
     struct dk_config_change *changes;
     uint32_t change_count, change_capacity;
+    struct dk_erasure *erasures;
+    uint32_t erasure_count, erasure_capacity;
     int64_t settings_seq, settings_time;
     int32_t settings_epoch;
     uint64_t orders_outstanding;
@@ -169,6 +171,9 @@ struct dk_live_node *dk_live_node_add(struct dk_live *live, struct dk_text name)
 void dk_live_nodes_release(struct dk_live *live);
 void dk_live_nodes_rank(struct dk_live *live); /* brings `rank` up to date */
 uint32_t dk_live_node_number(const struct dk_live *live, struct dk_text name); /* DK_SLOT_NONE */
+
+/* live_erasures.c */
+void dk_live_erased(struct dk_live *live, const struct dk_event *event);
 
 /* live_config.c */
 void dk_live_config_event(struct dk_live *live, const struct dk_event *event);

@@ -1,7 +1,7 @@
 /* live_snapshot.c - the live views as bytes, and back (live.h)
  *
- *     | "DKLIVE1" 0 | sizes of structs | head | changes | nodes | ranges | config | partitions |
- * jobs |
+ *     | "DKLIVE2" 0 | sizes of structs | head | changes | erasures | nodes | ranges | config |
+ * partitions | jobs |
  *
  * Plain structs as they lie in memory, behind each what its pointers point to: a cache for this
  * machine and this version of the program, kept with a checksum (log/snapshots.h). Who reads it
@@ -14,14 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char magic[8] = "DKLIVE1";
+static const char magic[8] = "DKLIVE2";
 
 struct head {
     char magic[8];
     uint32_t job_size, node_size, change_size;
     int64_t seq, time;
     uint32_t change_count, node_count, core_range_count, gpu_range_count, partition_count;
-    uint32_t job_count;
+    uint32_t job_count, erasure_count;
     int64_t settings_seq, settings_time;
     int32_t settings_epoch;
     uint32_t has_config; /* a bool may be read only when it is one */
@@ -114,6 +114,23 @@ static void put_job(struct dk_buf *out, const struct dk_live_job *job)
         put_run(out, job->run);
 }
 
+static void put_erasures(struct dk_buf *out, const struct dk_live *live)
+{
+    struct dk_event event = { .type = DK_EVENT_SECRETS_ERASED };
+
+    for (uint32_t i = 0; i < live->erasure_count; i++) {
+        const struct dk_erasure *erasure = &live->erasures[i];
+
+        event.meta.seq = erasure->seq;
+        event.meta.time = erasure->time;
+        event.meta.has_actor = true;
+        event.meta.actor = (struct dk_actor){ .uid = erasure->by, .user = erasure->by_user };
+        event.secrets_erased.uid = erasure->uid;
+        event.secrets_erased.why = erasure->why;
+        put_event(out, &event);
+    }
+}
+
 static void put_site(struct dk_buf *out, const struct dk_live *live)
 {
     struct dk_event event = { .type = DK_EVENT_CONFIGURATION_APPLIED };
@@ -124,6 +141,7 @@ static void put_site(struct dk_buf *out, const struct dk_live *live)
         put_text(out, live->changes[i].note);
         put_text(out, live->changes[i].what);
     }
+    put_erasures(out, live);
     for (uint32_t i = 0; i < live->node_count; i++)
         put_node(out, &live->nodes[i]);
     put(out, live->core_ranges, live->core_range_count * sizeof(*live->core_ranges));
@@ -149,6 +167,7 @@ void dk_live_write(const struct dk_live *live, struct dk_buf *out)
     head.seq = live->seq;
     head.time = live->time;
     head.change_count = live->change_count;
+    head.erasure_count = live->erasure_count;
     head.node_count = live->node_count;
     head.core_range_count = live->core_range_count;
     head.gpu_range_count = live->gpu_range_count;
@@ -500,6 +519,9 @@ static void get_all(struct input *input, const struct head *head)
 
     for (uint32_t i = 0; i < head->change_count && !input->bad; i++)
         get_change(input);
+    for (uint32_t i = 0; i < head->erasure_count && !input->bad; i++)
+        if (get_event(input, DK_EVENT_SECRETS_ERASED, &event))
+            dk_live_erased(live, &event);
     for (uint32_t i = 0; i < head->node_count && !input->bad; i++)
         get_node(input);
     get_ranges(input, &live->core_ranges, &live->core_range_count, &live->core_range_capacity,

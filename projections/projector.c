@@ -143,6 +143,8 @@ static enum dk_status apply_event(struct folder *folder, const struct dk_log_rec
             dk_history_step(projector->building, &event);
         folder->history_changed = true;
     }
+    if (event.type == DK_EVENT_SECRETS_ERASED)
+        dk_vault_retire(projector->vault, event.secrets_erased.uid, (uint64_t)event.meta.seq);
     DK_CHECK(pthread_mutex_lock(&projector->metrics_lock) == 0);
     dk_metrics_event(&projector->metrics, &event);
     DK_CHECK(pthread_mutex_unlock(&projector->metrics_lock) == 0);
@@ -363,16 +365,14 @@ static enum dk_status open_all(struct folder *folder, struct dk_err *err)
                                          .started = on_started,
                                          .ordered = on_ordered,
                                          .context = folder };
-    char path[DK_PLACE_PATH_MAX + 64];
     enum dk_status status = dk_reasons_open(&projector->reasons, place, err);
 
     if (status == DK_OK)
         status = open_history(projector, err);
     if (status == DK_OK)
         status = open_live(folder, &hooks, err);
-    dk_place_path(place, "blobs", path);
     if (status == DK_OK)
-        status = dk_blobs_open(&projector->blobs, path, false, err);
+        status = dk_vault_open(&projector->vault, place->dir, NULL, false, err);
     if (status != DK_OK)
         return status;
     projector->groups = dk_groups_create();
@@ -420,7 +420,7 @@ static void close_all(struct folder *folder)
         dk_journal(DK_JOURNAL_WARNING, "history: %s", err.text);
     dk_history_close(projector->building);
     dk_history_close(projector->history);
-    dk_blobs_close(projector->blobs);
+    dk_vault_close(projector->vault);
     dk_live_destroy(projector->live);
     dk_log_reader_close(folder->reader);
     dk_arena_release(&folder->arena);
@@ -438,7 +438,6 @@ enum dk_status dk_projector_run(const struct dk_projector_options *options, stru
                                        .own_uid = (int32_t)getuid(),
                                        .started = dk_projector_now() };
     DK_CHECK(pthread_mutex_init(&projector.metrics_lock, NULL) == 0);
-    DK_CHECK(pthread_mutex_init(&projector.blobs_lock, NULL) == 0);
     DK_CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
     dk_arena_init(&folder.arena, &dk_heap);
     more_descriptors();

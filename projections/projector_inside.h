@@ -3,7 +3,6 @@
 #ifndef DK_PROJECTIONS_PROJECTOR_INSIDE_H
 #define DK_PROJECTIONS_PROJECTOR_INSIDE_H
 
-#include "log/blobs.h"
 #include "net/prover.h"
 #include "projections/groups.h"
 #include "projections/history.h"
@@ -11,6 +10,7 @@
 #include "projections/metrics.h"
 #include "projections/projector.h"
 #include "projections/reasons.h"
+#include "secret/vault.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,8 +26,7 @@ struct dk_projector {
     struct dk_groups *groups;
     struct dk_metrics metrics; /* under metrics_lock */
     pthread_mutex_t metrics_lock;
-    struct dk_blobs *blobs; /* under blobs_lock */
-    pthread_mutex_t blobs_lock;
+    struct dk_vault *vault;
     struct dk_waits *waits;
     struct dk_workers *workers;
     struct dk_http_server *server;

@@ -413,34 +413,52 @@ static int nibble(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static void answer_blob(struct dk_projector *projector, struct dk_http_exchange *exchange,
-                        const char *hex)
+static bool digest_of(const char *hex, uint8_t digest[DK_VAULT_DIGEST_SIZE])
 {
-    struct dk_peer peer = dk_http_peer(exchange);
-    uint8_t digest[DK_BLOB_DIGEST_SIZE];
-    bool good = strlen(hex) == 2 * sizeof(digest);
-    struct dk_buf body;
-    struct dk_err err;
-    enum dk_status status;
+    bool good = strlen(hex) == 2 * DK_VAULT_DIGEST_SIZE;
 
-    if (peer.uid != 0 && peer.uid != projector->own_uid) {
-        dk_http_fail(exchange, 403, "NOT_PERMITTED", "blobs are for agents");
-        return;
-    }
-    for (size_t i = 0; good && i < sizeof(digest); i++) {
+    for (size_t i = 0; good && i < DK_VAULT_DIGEST_SIZE; i++) {
         int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
 
         good = high >= 0 && low >= 0;
         digest[i] = (uint8_t)(high * 16 + low);
     }
-    if (!good) {
+    return good;
+}
+
+static bool uid_of(const char *text, int32_t *uid)
+{
+    char *end;
+    long long value = text != NULL ? strtoll(text, &end, 10) : -1;
+
+    *uid = (int32_t)value;
+    return value >= 0 && value <= INT32_MAX && *end == '\0';
+}
+
+static void answer_blob(struct dk_projector *projector, struct dk_http_exchange *exchange,
+                        const char *hex)
+{
+    struct dk_peer peer = dk_http_peer(exchange);
+    uint8_t digest[DK_VAULT_DIGEST_SIZE];
+    struct dk_buf body;
+    struct dk_err err;
+    enum dk_status status;
+    int32_t uid;
+
+    if (peer.uid != 0 && peer.uid != projector->own_uid) {
+        dk_http_fail(exchange, 403, "NOT_PERMITTED", "blobs are for agents");
+        return;
+    }
+    if (!digest_of(hex, digest)) {
         dk_http_fail(exchange, 400, "INVALID", "'%s' is no digest of 64 hexadecimal digits", hex);
         return;
     }
-    dk_buf_init(&body, &dk_heap, DK_BLOB_SIZE_MAX);
-    DK_CHECK(pthread_mutex_lock(&projector->blobs_lock) == 0);
-    status = dk_blobs_get(projector->blobs, digest, &body, &err);
-    DK_CHECK(pthread_mutex_unlock(&projector->blobs_lock) == 0);
+    if (!uid_of(dk_http_param(exchange, "uid"), &uid)) {
+        dk_http_fail(exchange, 400, "INVALID", "whose it is is missing: uid=NUMBER");
+        return;
+    }
+    dk_buf_init(&body, &dk_heap, DK_VAULT_SIZE_MAX);
+    status = dk_vault_get(projector->vault, uid, digest, &body, &err);
     if (status == DK_OK) {
         dk_http_answer(exchange, 200, "application/octet-stream", 0, &body);
         return;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { EVENTS_DEFAULT = 1000, EVENTS_LOOKED_MAX = 200000, EVENTS_BYTES_MAX = 64 << 20 };
@@ -89,7 +90,8 @@ enum dk_status dk_answer_events(struct dk_ask *ask, struct dk_buf *out, int64_t 
 struct found {
     bool any;
     int32_t uid;
-    uint8_t digest[DK_BLOB_DIGEST_SIZE];
+    int64_t submit;
+    uint8_t digest[DK_VAULT_DIGEST_SIZE];
     uint32_t size;
 };
 
@@ -104,6 +106,7 @@ static void note_blob(const struct dk_ask *ask, const struct dk_job_row *row, st
         digest = row->spec->has_launch ? launch->arguments : (struct dk_bytes){ 0 };
     found->any = true;
     found->uid = row->uid;
+    found->submit = row->submit;
     found->size = digest.size;
     if (digest.size == sizeof(found->digest))
         memcpy(found->digest, digest.data, sizeof(found->digest));
@@ -146,6 +149,24 @@ static enum dk_status find_job(struct dk_ask *ask, struct found *found)
     return status;
 }
 
+/* Who had it erased, when and why. */
+static enum dk_status fail_erased(struct dk_ask *ask, const struct found *found, const char *what)
+{
+    struct dk_erasure erasure;
+    char when[40] = "";
+    struct tm parts;
+    time_t seconds;
+
+    if (!dk_live_erasure(ask->projector->live, found->uid, found->submit, &erasure))
+        return DK_NOT_FOUND;
+    seconds = (time_t)(erasure.time / 1000000);
+    if (localtime_r(&seconds, &parts) != NULL)
+        (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &parts);
+    return dk_fail(&ask->err, DK_END, "the %s of job %lld was erased on %s by %.*s%s%.*s", what,
+                   (long long)ask->job, when, (int)erasure.by_user.size, erasure.by_user.data,
+                   erasure.why.size > 0 ? ": " : "", (int)erasure.why.size, erasure.why.data);
+}
+
 enum dk_status dk_answer_script(struct dk_ask *ask, struct dk_buf *out, int64_t *seq)
 {
     const char *what = ask->what != NULL ? ask->what : "script";
@@ -168,9 +189,9 @@ enum dk_status dk_answer_script(struct dk_ask *ask, struct dk_buf *out, int64_t 
                        (long long)ask->job);
     if (found.size == 0)
         return dk_fail(&ask->err, DK_NOT_FOUND, "job %lld has no %s", (long long)ask->job, what);
-    DK_CHECK(pthread_mutex_lock(&ask->projector->blobs_lock) == 0);
-    status = dk_blobs_get(ask->projector->blobs, found.digest, out, &ask->err);
-    DK_CHECK(pthread_mutex_unlock(&ask->projector->blobs_lock) == 0);
+    status = dk_vault_get(ask->projector->vault, found.uid, found.digest, out, &ask->err);
+    if (status == DK_END || status == DK_NOT_FOUND)
+        return fail_erased(ask, &found, what) == DK_END ? DK_END : status;
     return status;
 }
 

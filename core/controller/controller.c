@@ -120,7 +120,7 @@ static bool is_topic(const char *log_uri)
 }
 
 /* A new cluster makes its key; everybody else was given it. */
-static enum dk_status open_key(struct controller *controller, struct dk_err *err)
+static enum dk_status open_secrets(struct controller *controller, struct dk_err *err)
 {
     struct dk_log_reader *reader;
     struct dk_log_batch batch;
@@ -131,13 +131,13 @@ static enum dk_status open_key(struct controller *controller, struct dk_err *err
         is_new = dk_log_reader_next(reader, &batch, NULL) == DK_AGAIN;
         dk_log_reader_close(reader);
     }
-    return dk_cluster_key_open(&controller->key, controller->place->dir, is_new, err);
+    return dk_secrets_open(&controller->secrets, controller->place, is_new, err);
 }
 
 static enum dk_status open_mail(struct controller *controller, struct dk_err *err)
 {
-    return dk_mail_open(&controller->mail, controller->place->log_uri, controller->key,
-                        controller_real_us(), err);
+    return dk_mail_open(&controller->mail, controller->place->log_uri,
+                        dk_secrets_key(controller->secrets), controller_real_us(), err);
 }
 
 static enum dk_status open_door(struct controller *controller, struct dk_err *err)
@@ -145,11 +145,10 @@ static enum dk_status open_door(struct controller *controller, struct dk_err *er
     struct dk_door_options options = { .log_uri = controller->place->log_uri,
                                        .host = controller->host,
                                        .intake = controller->intake,
-                                       .wake_fd = controller->wake_fd,
-                                       .blobs = controller->blobs };
-    enum dk_status status = open_key(controller, err);
+                                       .wake_fd = controller->wake_fd };
+    enum dk_status status = open_secrets(controller, err);
 
-    options.key = controller->key;
+    options.secrets = controller->secrets;
     if (status == DK_OK)
         status = dk_door_open(&controller->door, &options, err);
     if (status == DK_OK)
@@ -162,7 +161,6 @@ static enum dk_status open_door(struct controller *controller, struct dk_err *er
 static enum dk_status open_all(struct controller *controller, struct dk_err *err)
 {
     struct dk_lead_options lead = { .say = say_lead };
-    char path[DK_PLACE_PATH_MAX + 64];
     enum dk_status status;
 
     (void)gethostname(controller->host, sizeof(controller->host) - 1);
@@ -172,10 +170,7 @@ static enum dk_status open_all(struct controller *controller, struct dk_err *err
     controller->intake = dk_intake_create(controller->host, controller->wake_fd);
     if (controller->place->listen[0] != '\0')
         dk_intake_prove(controller->intake, controller->place->munge_socket);
-    dk_place_path(controller->place, "blobs", path);
-    status = dk_blobs_open(&controller->blobs, path, true, err);
-    if (status == DK_OK)
-        status = dk_lead_join(&controller->lead, controller->place->log_uri, &lead, err);
+    status = dk_lead_join(&controller->lead, controller->place->log_uri, &lead, err);
     if (status == DK_OK && controller->has_door)
         status = open_door(controller, err);
     return status;
@@ -192,9 +187,8 @@ static void close_all(struct controller *controller)
     dk_http_stop(controller->aside);
     dk_intake_destroy(controller->intake);
     dk_mail_close(controller->mail);
-    dk_cluster_key_close(controller->key);
     dk_follower_close(controller->follower);
-    dk_blobs_close(controller->blobs);
+    dk_secrets_close(controller->secrets);
     dk_lead_leave(controller->lead);
     if (controller->wake_fd >= 0)
         (void)close(controller->wake_fd);

@@ -17,7 +17,7 @@ struct calls {
 
 struct dk_desk {
     struct dk_intake *intake;
-    struct dk_blobs *blobs;
+    struct dk_secrets *secrets;
     struct calls waiting;  /* not admitted yet */
     struct calls admitted; /* in the open batch, or in one that is not durable yet */
     uint64_t requests;
@@ -49,13 +49,13 @@ static struct dk_call *calls_pop(struct calls *calls)
     return call;
 }
 
-struct dk_desk *dk_desk_create(struct dk_intake *intake, struct dk_blobs *blobs)
+struct dk_desk *dk_desk_create(struct dk_intake *intake, struct dk_secrets *secrets)
 {
     struct dk_desk *desk = calloc(1, sizeof(*desk));
 
     DK_CHECK(desk != NULL);
     desk->intake = intake;
-    desk->blobs = blobs;
+    desk->secrets = secrets;
     calls_clear(&desk->waiting);
     calls_clear(&desk->admitted);
     return desk;
@@ -85,7 +85,7 @@ static enum dk_status admit(struct dk_desk *desk, struct dk_leader *leader, stru
                               .is_operator = call->is_operator,
                               .is_node = call->is_node };
     const struct dk_event *outcome;
-    enum dk_status status = dk_call_keep_scripts(call, request, desk->blobs, err);
+    enum dk_status status = dk_call_keep_scripts(call, request, desk->secrets, err);
 
     if (status != DK_OK)
         return status;
@@ -93,7 +93,7 @@ static enum dk_status admit(struct dk_desk *desk, struct dk_leader *leader, stru
     dk_outcome_add(&call->answer, outcome,
                    dk_outcome_first_job(dk_leader_core(leader), call->actor.uid, outcome));
     desk->requests++;
-    return DK_OK;
+    return dk_secrets_outcome(desk->secrets, outcome, err);
 }
 
 static void refuse(struct dk_desk *desk, struct dk_leader *leader, struct dk_call *call)
@@ -125,7 +125,7 @@ enum dk_status dk_desk_admit(struct dk_desk *desk, struct dk_leader *leader, str
 
 enum dk_status dk_desk_sync(struct dk_desk *desk, struct dk_err *err)
 {
-    return dk_blobs_sync(desk->blobs, err);
+    return dk_secrets_sync(desk->secrets, err);
 }
 
 /* --- answers --- */
@@ -139,12 +139,16 @@ static void answer(struct dk_desk *desk, struct dk_call *call, int64_t seq)
     dk_intake_release(desk->intake, call);
 }
 
-void dk_desk_answer(struct dk_desk *desk, int64_t seq)
+enum dk_status dk_desk_answer(struct dk_desk *desk, int64_t seq, struct dk_err *err)
 {
+    enum dk_status status = dk_secrets_settle(desk->secrets, (uint64_t)seq, err);
     struct dk_call *call;
 
+    if (status != DK_OK)
+        return status;
     while ((call = calls_pop(&desk->admitted)) != NULL)
         answer(desk, call, seq);
+    return DK_OK;
 }
 
 static void fail_calls(struct dk_desk *desk, struct calls *calls, int status, const char *reason,

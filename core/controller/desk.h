@@ -10,12 +10,12 @@
 
 #include "controller/intake.h"
 #include "controller/leader.h"
-#include "log/blobs.h"
+#include "controller/secrets.h"
 
 struct dk_desk;
 
 /* Both are borrowed. */
-struct dk_desk *dk_desk_create(struct dk_intake *intake, struct dk_blobs *blobs);
+struct dk_desk *dk_desk_create(struct dk_intake *intake, struct dk_secrets *secrets);
 void dk_desk_destroy(struct dk_desk *desk); /* it holds no call any more; NULL is fine */
 
 /* Takes what the intake has; true: there are calls to admit. */
@@ -28,8 +28,8 @@ enum dk_status dk_desk_admit(struct dk_desk *desk, struct dk_leader *leader, str
 /* Scripts first: what the log speaks of is there. */
 enum dk_status dk_desk_sync(struct dk_desk *desk, struct dk_err *err);
 
-/* What was admitted is durable: answers it. */
-void dk_desk_answer(struct dk_desk *desk, int64_t seq);
+/* What was admitted is durable: answers it, when what was to be forgotten is forgotten. */
+enum dk_status dk_desk_answer(struct dk_desk *desk, int64_t seq, struct dk_err *err);
 
 /* Answers every call that it holds with this failure. */
 void dk_desk_fail(struct dk_desk *desk, int status, const char *reason, const char *detail);

@@ -459,7 +459,7 @@ static enum dk_status send_part(struct dk_door *door, struct ticket *ticket,
     struct part *part = part_new(door, ticket, count);
     enum dk_status status;
 
-    dk_cluster_mac(door->options.key, value->data, value->size, mac);
+    dk_cluster_mac(dk_secrets_key(door->options.secrets), value->data, value->size, mac);
     status = dk_stream_send(door->stream, &record, (uint64_t)(uintptr_t)part, err);
     if (status != DK_OK) {
         lock(door);
@@ -520,9 +520,9 @@ static void take_call(struct dk_door *door, struct dk_call *call)
     ticket->only_beats = only_beats(call);
     unlock(door);
     for (uint32_t i = 0; status == DK_OK && i < call->count; i++)
-        status = dk_call_keep_scripts(call, &call->requests[i], door->options.blobs, &err);
+        status = dk_call_keep_scripts(call, &call->requests[i], door->options.secrets, &err);
     if (status == DK_OK)
-        status = dk_blobs_sync(door->options.blobs, &err);
+        status = dk_secrets_sync(door->options.secrets, &err);
     if (status == DK_OK)
         status = post_requests(door, ticket, &err);
     lock(door);

@@ -14,17 +14,15 @@
 #define DK_CONTROLLER_DOOR_H
 
 #include "controller/intake.h"
-#include "log/blobs.h"
-#include "secret/cluster_key.h"
+#include "controller/secrets.h"
 
 struct dk_door;
 
 struct dk_door_options {
     const char *log_uri, *host;
     struct dk_intake *intake;
-    int wake_fd;                      /* what the intake writes; the door's to read */
-    const struct dk_cluster_key *key; /* this and those above are borrowed */
-    struct dk_blobs *blobs;           /* likewise; only the door's thread uses it */
+    int wake_fd;                /* what the intake writes; the door's to read */
+    struct dk_secrets *secrets; /* this and those above are borrowed */
 };
 
 /* DK_IO: no broker answered; others as dk_stream_open. */

@@ -22,7 +22,7 @@ struct controller {
     struct dk_intake *intake;
     struct dk_http_server *server; /* where requests are taken */
     struct dk_http_server *aside;  /* of a standby without a door: its status only */
-    struct dk_blobs *blobs;
+    struct dk_secrets *secrets;    /* with a door always, else while it leads */
     struct dk_lead *lead;
     uint64_t term;   /* of the lead in which we lead or led */
     int64_t started; /* this process, microseconds since 1970 */
@@ -40,8 +40,7 @@ struct controller {
 
     struct dk_desk *desk; /* without a door */
 
-    struct dk_cluster_key *key; /* with one */
-    struct dk_door *door;
+    struct dk_door *door; /* with one */
     struct dk_mail *mail;
 };
 

@@ -48,7 +48,7 @@ static enum dk_status log_full(struct controller *controller, const struct dk_er
 
 /* What was made durable, or was not, `status` being the log's word. */
 static enum dk_status settle(struct controller *controller, enum dk_status status,
-                             const struct dk_events *events, const struct dk_err *err)
+                             const struct dk_events *events, struct dk_err *err)
 {
     struct dk_leader *leader = controller->leader;
 
@@ -66,12 +66,14 @@ static enum dk_status settle(struct controller *controller, enum dk_status statu
     controller_say(controller, dk_leader_core(leader), dk_leader_seq(leader),
                    dk_log_epoch(controller->log));
     if (controller->desk != NULL)
-        dk_desk_answer(controller->desk, dk_leader_seq(leader));
-    for (uint32_t i = 0; controller->door != NULL && i < events->count; i++)
+        status = dk_desk_answer(controller->desk, dk_leader_seq(leader), err);
+    for (uint32_t i = 0; status == DK_OK && controller->door != NULL && i < events->count; i++) {
+        status = dk_secrets_see(controller->secrets, &events->items[i], err);
         dk_door_see(controller->door, dk_leader_core(leader), &events->items[i]);
+    }
     if (controller->mail != NULL)
         dk_mail_settled(controller->mail);
-    return DK_OK;
+    return status;
 }
 
 /* --- the loop --- */
@@ -243,7 +245,13 @@ static enum dk_status take_over(struct controller *controller, struct dk_err *er
     if (controller->mail != NULL)
         status = dk_mail_begin(controller->mail, dk_leader_number(controller->leader) + 1, err);
     else
-        controller->desk = dk_desk_create(controller->intake, controller->blobs);
+        status = dk_secrets_open(&controller->secrets, controller->place,
+                                 dk_vault_is_new(controller->place->dir), err);
+    if (status == DK_OK)
+        status =
+            dk_secrets_begin(controller->secrets, (uint64_t)dk_leader_seq(controller->leader), err);
+    if (status == DK_OK && controller->mail == NULL)
+        controller->desk = dk_desk_create(controller->intake, controller->secrets);
     if (status == DK_OK)
         dk_journal(DK_JOURNAL_INFO, "%s, epoch %u, at seq %lld, after %lld ms",
                    dk_leader_seq(controller->leader) == 0 ? "a new log"
@@ -326,6 +334,10 @@ enum dk_status controller_lead(struct controller *controller, bool *stop, struct
     }
     dk_desk_destroy(controller->desk);
     controller->desk = NULL;
+    if (!controller->has_door) {
+        dk_secrets_close(controller->secrets);
+        controller->secrets = NULL;
+    }
     dk_leader_destroy(controller->leader);
     controller->leader = NULL;
     return close_log(controller, status, err);

@@ -16,11 +16,15 @@ enum {
 static void see(void *context, const struct dk_event *event)
 {
     struct controller *controller = context;
+    struct dk_err err;
 
     if (event->type == DK_EVENT_BATCH_CLOSED)
         controller->lag_us = controller_real_us() - event->meta.time;
-    if (controller->door != NULL)
-        dk_door_see(controller->door, dk_follower_core(controller->follower), event);
+    if (controller->door == NULL)
+        return;
+    if (dk_secrets_see(controller->secrets, event, &err) != DK_OK)
+        dk_journal(DK_JOURNAL_ERROR, "what was erased is not forgotten yet: %s", err.text);
+    dk_door_see(controller->door, dk_follower_core(controller->follower), event);
 }
 
 enum dk_status controller_follow(struct controller *controller, struct dk_err *err)

@@ -1,12 +1,11 @@
 /* blobs.c - packs of blobs (blobs.h)
  *
- * All digests are in memory: 48 bytes for each blob ever kept, and the same script is kept once. */
+ * All ids are in memory: 48 bytes for each blob ever kept, and the same one is kept once. */
 #define _GNU_SOURCE
 #include "log/blobs.h"
 
 #include "base/check.h"
 #include "base/crc32c.h"
-#include "base/sha256.h"
 #include "base/table.h"
 
 #include <errno.h>
@@ -20,41 +19,51 @@
 #define PACK_SIZE_MAX ((uint64_t)256 << 20) /* then a new one is begun */
 #define FILL_STEP ((uint64_t)4 << 20)
 
-enum { MAGIC = 0x31424B44, HEAD_SIZE = 48, PACKS_MAX = 4096, PATH_SIZE = 4400 };
+enum {
+    MAGIC_PLAIN = 0x31424B44,
+    MAGIC = 0x32424B44,
+    HEAD_SIZE = 48,
+    PACKS_MAX = 4096,
+    PATH_SIZE = 4400
+};
 
 struct head {
     uint32_t magic, crc, size, erased;
-    uint8_t digest[DK_BLOB_DIGEST_SIZE];
+    uint8_t id[DK_BLOB_ID_SIZE];
 };
 _Static_assert(sizeof(struct head) == HEAD_SIZE, "a head has no holes");
 
 struct entry {
-    uint8_t digest[DK_BLOB_DIGEST_SIZE];
+    uint8_t id[DK_BLOB_ID_SIZE];
     uint64_t offset; /* of its head */
-    uint32_t pack, size;
+    uint32_t size;
+    uint16_t pack;
+    bool plain, erased;
 };
+_Static_assert(sizeof(struct entry) == 48, "one for each blob ever kept");
 
 struct pack {
     int fd;
     uint64_t end;    /* of the last whole record */
     uint64_t filled; /* with zeros, or larger because of records */
+    bool dirty;
 };
 
 struct dk_blobs {
     char dir[PATH_SIZE - 64];
-    bool is_writer, dirty;
+    bool is_writer;
     struct pack packs[PACKS_MAX];
     uint32_t pack_count;
     struct entry *entries;
     uint32_t count, capacity;
-    struct dk_table by_digest;
+    struct dk_table by_id;
 };
 
-static uint64_t key_of(const uint8_t digest[DK_BLOB_DIGEST_SIZE])
+static uint64_t key_of(const uint8_t id[DK_BLOB_ID_SIZE])
 {
     uint64_t key;
 
-    memcpy(&key, digest, sizeof(key));
+    memcpy(&key, id, sizeof(key));
     return key != 0 ? key : 1;
 }
 
@@ -70,24 +79,23 @@ static uint32_t checksum(const struct head *head, const void *bytes)
     return dk_crc32c(crc, bytes, head->size);
 }
 
-/* Two digests that share 64 bits are not met by chance; one made on purpose is looked up linearly.
- */
-static struct entry *find(struct dk_blobs *blobs, const uint8_t digest[DK_BLOB_DIGEST_SIZE])
+/* Two ids that share 64 bits are not met by chance; one made on purpose is looked up linearly. */
+static struct entry *find(const struct dk_blobs *blobs, const uint8_t id[DK_BLOB_ID_SIZE])
 {
-    uint32_t slot = dk_table_find(&blobs->by_digest, key_of(digest));
+    uint32_t slot = dk_table_find(&blobs->by_id, key_of(id));
 
     if (slot == DK_TABLE_NONE)
         return NULL;
-    if (memcmp(blobs->entries[slot].digest, digest, DK_BLOB_DIGEST_SIZE) == 0)
+    if (memcmp(blobs->entries[slot].id, id, DK_BLOB_ID_SIZE) == 0)
         return &blobs->entries[slot];
     for (uint32_t i = 0; i < blobs->count; i++) {
-        if (memcmp(blobs->entries[i].digest, digest, DK_BLOB_DIGEST_SIZE) == 0)
+        if (memcmp(blobs->entries[i].id, id, DK_BLOB_ID_SIZE) == 0)
             return &blobs->entries[i];
     }
     return NULL;
 }
 
-static void note(struct dk_blobs *blobs, const struct head *head, uint32_t pack, uint64_t offset)
+static struct entry *add(struct dk_blobs *blobs, const uint8_t id[DK_BLOB_ID_SIZE])
 {
     if (blobs->count == blobs->capacity) {
         uint32_t wanted = blobs->capacity > 0 ? blobs->capacity * 2 : 64;
@@ -97,12 +105,29 @@ static void note(struct dk_blobs *blobs, const struct head *head, uint32_t pack,
                            wanted * sizeof(struct entry));
         blobs->capacity = wanted;
     }
-    blobs->entries[blobs->count] =
-        (struct entry){ .offset = offset, .pack = pack, .size = head->size };
-    memcpy(blobs->entries[blobs->count].digest, head->digest, DK_BLOB_DIGEST_SIZE);
-    if (dk_table_find(&blobs->by_digest, key_of(head->digest)) == DK_TABLE_NONE)
-        dk_table_put(&blobs->by_digest, key_of(head->digest), blobs->count);
-    blobs->count++;
+    if (dk_table_find(&blobs->by_id, key_of(id)) == DK_TABLE_NONE)
+        dk_table_put(&blobs->by_id, key_of(id), blobs->count);
+    return &blobs->entries[blobs->count++];
+}
+
+/* An id is put again only when it was erased: of several records the last one is meant. */
+static void note(struct dk_blobs *blobs, const struct head *head, uint32_t pack, uint64_t offset)
+{
+    struct entry *entry = find(blobs, head->id);
+
+    if (entry == NULL)
+        entry = add(blobs, head->id);
+    *entry = (struct entry){ .offset = offset,
+                             .plain = head->magic == MAGIC_PLAIN,
+                             .erased = head->erased != 0,
+                             .pack = (uint16_t)pack,
+                             .size = head->size };
+    memcpy(entry->id, head->id, DK_BLOB_ID_SIZE);
+}
+
+static bool is_magic(uint32_t magic)
+{
+    return magic == MAGIC || magic == MAGIC_PLAIN;
 }
 
 static enum dk_status read_at(int fd, void *bytes, size_t size, uint64_t offset, struct dk_err *err)
@@ -155,7 +180,7 @@ static bool is_whole(struct pack *pack, const struct head *head, uint64_t offset
         return false;
     if (offset + record_size(head->size) + HEAD_SIZE <= size &&
         read_at(pack->fd, &next, sizeof(next), offset + record_size(head->size), NULL) == DK_OK &&
-        next.magic == MAGIC)
+        is_magic(next.magic))
         return true;
     bytes = malloc((size_t)head->size + 1);
     DK_CHECK(bytes != NULL);
@@ -180,7 +205,7 @@ static enum dk_status scan(struct dk_blobs *blobs, uint32_t number, struct dk_er
 
         if (status != DK_OK)
             return status;
-        if (head.magic != MAGIC || head.size > DK_BLOB_SIZE_MAX ||
+        if (!is_magic(head.magic) || head.size > DK_BLOB_SIZE_MAX ||
             !is_whole(pack, &head, pack->end, pack->filled))
             break;
         note(blobs, &head, number, pack->end);
@@ -237,7 +262,7 @@ enum dk_status dk_blobs_open(struct dk_blobs **out, const char *dir, bool is_wri
     }
     memcpy(blobs->dir, dir, strlen(dir) + 1);
     blobs->is_writer = is_writer;
-    dk_table_init(&blobs->by_digest, &dk_heap);
+    dk_table_init(&blobs->by_id, &dk_heap);
     status = look_again(blobs, err);
     if (status != DK_OK) {
         dk_blobs_close(blobs);
@@ -254,7 +279,7 @@ void dk_blobs_close(struct dk_blobs *blobs)
     for (uint32_t i = 0; i < blobs->pack_count; i++)
         (void)close(blobs->packs[i].fd);
     dk_alloc_free(&dk_heap, blobs->entries, blobs->capacity * sizeof(struct entry));
-    dk_table_release(&blobs->by_digest);
+    dk_table_release(&blobs->by_id);
     free(blobs);
 }
 
@@ -281,29 +306,28 @@ static enum dk_status fill_ahead(struct pack *pack, uint64_t needed, struct dk_e
                                 : dk_fail(err, DK_IO, "the pack of blobs: %s", strerror(errno));
 }
 
-enum dk_status dk_blobs_put(struct dk_blobs *blobs, const void *bytes, size_t size,
-                            uint8_t digest[DK_BLOB_DIGEST_SIZE], struct dk_err *err)
+enum dk_status dk_blobs_put(struct dk_blobs *blobs, const uint8_t id[DK_BLOB_ID_SIZE],
+                            const void *bytes, size_t size, bool *added, struct dk_err *err)
 {
     struct head head = { .magic = MAGIC, .size = (uint32_t)size };
-    struct dk_sha256 hash;
+    const struct entry *entry = find(blobs, id);
     struct pack *pack;
     enum dk_status status = DK_OK;
 
     DK_CHECK(blobs->is_writer);
+    if (added != NULL)
+        *added = entry == NULL || entry->erased;
     if (size > DK_BLOB_SIZE_MAX)
         return dk_fail(err, DK_TOO_LARGE, "%zu bytes are more than a blob may have (%zu)", size,
                        DK_BLOB_SIZE_MAX);
-    dk_sha256_init(&hash);
-    dk_sha256_add(&hash, bytes, size);
-    dk_sha256_done(&hash, digest);
-    if (find(blobs, digest) != NULL)
+    if (entry != NULL && !entry->erased)
         return DK_OK;
     if (blobs->pack_count == 0 || blobs->packs[blobs->pack_count - 1].end > PACK_SIZE_MAX)
         status = open_next(blobs, true, err);
     if (status != DK_OK)
         return status;
     pack = &blobs->packs[blobs->pack_count - 1];
-    memcpy(head.digest, digest, DK_BLOB_DIGEST_SIZE);
+    memcpy(head.id, id, DK_BLOB_ID_SIZE);
     head.crc = checksum(&head, bytes);
     status = fill_ahead(pack, pack->end + record_size(head.size) + HEAD_SIZE, err);
     if (status == DK_OK) /* the bytes first: a record without its head is not there */
@@ -314,47 +338,51 @@ enum dk_status dk_blobs_put(struct dk_blobs *blobs, const void *bytes, size_t si
         return status;
     note(blobs, &head, blobs->pack_count - 1, pack->end);
     pack->end += record_size(head.size);
-    blobs->dirty = true;
+    pack->dirty = true;
     return DK_OK;
 }
 
 enum dk_status dk_blobs_sync(struct dk_blobs *blobs, struct dk_err *err)
 {
-    if (!blobs->dirty)
-        return DK_OK;
-    /* At most the last two have anything new. */
-    for (uint32_t i = blobs->pack_count > 2 ? blobs->pack_count - 2 : 0; i < blobs->pack_count;
-         i++) {
-        if (fdatasync(blobs->packs[i].fd) != 0)
+    for (uint32_t i = 0; i < blobs->pack_count; i++) {
+        if (blobs->packs[i].dirty && fdatasync(blobs->packs[i].fd) != 0)
             return dk_fail(err, DK_IO, "the pack of blobs: %s", strerror(errno));
+        blobs->packs[i].dirty = false;
     }
-    blobs->dirty = false;
     return DK_OK;
 }
 
-enum dk_status dk_blobs_get(struct dk_blobs *blobs, const uint8_t digest[DK_BLOB_DIGEST_SIZE],
-                            struct dk_buf *out, struct dk_err *err)
+/* The blob, also when another process has put it meanwhile; NULL: it is not there, or erased. */
+static struct entry *look(struct dk_blobs *blobs, const uint8_t id[DK_BLOB_ID_SIZE],
+                          struct dk_err *err, enum dk_status *status)
 {
-    struct entry *entry = find(blobs, digest);
-    struct head head;
-    size_t before = out->size;
-    uint8_t *bytes;
-    enum dk_status status;
-    int fd;
+    struct entry *entry = find(blobs, id);
 
-    if (entry == NULL) {
-        status = look_again(blobs, err);
-        if (status != DK_OK)
-            return status;
-        entry = find(blobs, digest);
+    *status = DK_OK;
+    if (!blobs->is_writer && (entry == NULL || entry->erased)) {
+        *status = look_again(blobs, err);
+        entry = find(blobs, id);
     }
-    if (entry == NULL)
-        return dk_fail(err, DK_NOT_FOUND, "there is no blob of this digest");
-    fd = blobs->packs[entry->pack].fd;
-    status = read_at(fd, &head, sizeof(head), entry->offset, err);
+    if (*status == DK_OK && entry == NULL)
+        *status = dk_fail(err, DK_NOT_FOUND, "there is no blob of this id");
+    else if (*status == DK_OK && entry->erased)
+        *status = dk_fail(err, DK_END, "the blob was erased");
+    return *status == DK_OK ? entry : NULL;
+}
+
+static enum dk_status get(struct dk_blobs *blobs, struct entry *entry, struct dk_buf *out,
+                          struct dk_err *err)
+{
+    int fd = blobs->packs[entry->pack].fd;
+    size_t before = out->size;
+    struct head head;
+    uint8_t *bytes;
+    enum dk_status status = read_at(fd, &head, sizeof(head), entry->offset, err);
+
     if (status != DK_OK)
         return status;
-    if (head.erased != 0)
+    entry->erased = head.erased != 0; /* by another process, since we looked */
+    if (entry->erased)
         return dk_fail(err, DK_END, "the blob was erased");
     bytes = entry->size > 0 ? dk_buf_room(out, entry->size) : NULL;
     if (bytes == NULL && entry->size > 0)
@@ -372,32 +400,136 @@ enum dk_status dk_blobs_get(struct dk_blobs *blobs, const uint8_t digest[DK_BLOB
     return DK_OK;
 }
 
-enum dk_status dk_blobs_erase(struct dk_blobs *blobs, const uint8_t digest[DK_BLOB_DIGEST_SIZE],
-                              struct dk_err *err)
+enum dk_status dk_blobs_get(struct dk_blobs *blobs, const uint8_t id[DK_BLOB_ID_SIZE],
+                            struct dk_buf *out, struct dk_err *err)
+{
+    enum dk_status status;
+    struct entry *entry = look(blobs, id, err, &status);
+
+    if (entry == NULL)
+        return status;
+    status = get(blobs, entry, out, err);
+    if (status != DK_END)
+        return status;
+    entry = look(blobs, id, err, &status); /* it may have been put again behind */
+    return entry != NULL ? get(blobs, entry, out, err) : status;
+}
+
+bool dk_blobs_has(struct dk_blobs *blobs, const uint8_t id[DK_BLOB_ID_SIZE])
+{
+    enum dk_status status;
+
+    return look(blobs, id, NULL, &status) != NULL;
+}
+
+/* --- erasing --- */
+
+/* What is plain is written over where it lies; of what is sealed the space is given back too. */
+static enum dk_status overwrite(struct dk_blobs *blobs, const struct entry *entry,
+                                struct dk_err *err)
 {
     static const uint8_t zeros[1 << 16];
-    struct entry *entry = find(blobs, digest);
-    uint32_t one = 1;
-    enum dk_status status;
-    int fd;
+    struct pack *pack = &blobs->packs[entry->pack];
+    uint64_t at = entry->offset + HEAD_SIZE;
+    enum dk_status status = DK_OK;
 
-    DK_CHECK(blobs->is_writer);
-    if (entry == NULL)
-        return dk_fail(err, DK_NOT_FOUND, "there is no blob of this digest");
-    fd = blobs->packs[entry->pack].fd;
-    status = write_at(fd, &one, sizeof(one), entry->offset + offsetof(struct head, erased), err);
+    pack->dirty = true;
+    if (entry->size > 0 && !entry->plain &&
+        fallocate(pack->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at,
+                  (off_t)entry->size) == 0)
+        return DK_OK;
     for (uint64_t done = 0; status == DK_OK && done < entry->size; done += sizeof(zeros)) {
         uint64_t step = entry->size - done;
 
-        status = write_at(fd, zeros, (size_t)(step < sizeof(zeros) ? step : sizeof(zeros)),
-                          entry->offset + HEAD_SIZE + done, err);
+        status = write_at(pack->fd, zeros, (size_t)(step < sizeof(zeros) ? step : sizeof(zeros)),
+                          at + done, err);
     }
-    if (status == DK_OK && fdatasync(fd) != 0)
-        status = dk_fail(err, DK_IO, "the pack of blobs: %s", strerror(errno));
+    return status;
+}
+
+static enum dk_status mark_erased(struct dk_blobs *blobs, struct entry *entry, struct dk_err *err)
+{
+    uint32_t one = 1;
+    struct pack *pack = &blobs->packs[entry->pack];
+    enum dk_status status =
+        write_at(pack->fd, &one, sizeof(one), entry->offset + offsetof(struct head, erased), err);
+
+    pack->dirty = true;
+    if (status == DK_OK)
+        entry->erased = true;
+    return status;
+}
+
+enum dk_status dk_blobs_drop(struct dk_blobs *blobs, const uint8_t id[DK_BLOB_ID_SIZE],
+                             struct dk_err *err)
+{
+    enum dk_status status;
+    struct entry *entry = look(blobs, id, err, &status);
+
+    DK_CHECK(blobs->is_writer);
+    if (entry == NULL)
+        return status;
+    status = mark_erased(blobs, entry, err);
+    return status == DK_OK ? overwrite(blobs, entry, err) : status;
+}
+
+/* The mark only when the bytes are gone for sure: a start that finds it looks no further. */
+enum dk_status dk_blobs_erase(struct dk_blobs *blobs, uint8_t (*ids)[DK_BLOB_ID_SIZE], size_t count,
+                              struct dk_err *err)
+{
+    enum dk_status status = DK_OK;
+    struct entry *entry;
+
+    DK_CHECK(blobs->is_writer);
+    for (size_t i = 0; status == DK_OK && i < count; i++) {
+        entry = find(blobs, ids[i]);
+        if (entry != NULL && !entry->erased)
+            status = overwrite(blobs, entry, err);
+    }
+    if (status == DK_OK)
+        status = dk_blobs_sync(blobs, err);
+    for (size_t i = 0; status == DK_OK && i < count; i++) {
+        entry = find(blobs, ids[i]);
+        if (entry != NULL && !entry->erased)
+            status = mark_erased(blobs, entry, err);
+    }
+    return status == DK_OK ? dk_blobs_sync(blobs, err) : status;
+}
+
+/* --- looking through --- */
+
+enum dk_status dk_blobs_each(struct dk_blobs *blobs,
+                             bool (*visit)(void *ctx, const struct dk_blob_about *about), void *ctx,
+                             struct dk_err *err)
+{
+    enum dk_status status = blobs->is_writer ? DK_OK : look_again(blobs, err);
+
+    for (uint32_t i = 0; status == DK_OK && i < blobs->count; i++) {
+        const struct entry *entry = &blobs->entries[i];
+        struct dk_blob_about about = { .size = entry->size, .plain = entry->plain };
+        size_t size = entry->size < sizeof(about.bytes) ? entry->size : sizeof(about.bytes);
+
+        if (entry->erased)
+            continue;
+        memcpy(about.id, entry->id, sizeof(about.id));
+        status = read_at(blobs->packs[entry->pack].fd, about.bytes, size, entry->offset + HEAD_SIZE,
+                         err);
+        if (status == DK_OK && !visit(ctx, &about))
+            break;
+    }
     return status;
 }
 
 uint64_t dk_blobs_count(const struct dk_blobs *blobs)
 {
     return blobs->count;
+}
+
+uint64_t dk_blobs_count_plain(const struct dk_blobs *blobs)
+{
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; i < blobs->count; i++)
+        count += blobs->entries[i].plain && !blobs->entries[i].erased;
+    return count;
 }

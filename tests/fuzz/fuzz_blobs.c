@@ -12,11 +12,19 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { HEAD_SIZE = 48, PACK_MAX = 65536 };
-enum { BAD_SUM = 1, ERASED = 2, BAD_SIZE = 4, BAD_MAGIC = 8, BAD_DIGEST = 16, UNALIGNED = 32 };
+enum {
+    BAD_SUM = 1,
+    ERASED = 2,
+    BAD_SIZE = 4,
+    BAD_MAGIC = 8,
+    BAD_DIGEST = 16,
+    UNALIGNED = 32,
+    SEALED = 64
+};
 
 static uint8_t pack[PACK_MAX];
 
-static void digest_of(const uint8_t *bytes, size_t size, uint8_t digest[DK_BLOB_DIGEST_SIZE])
+static void digest_of(const uint8_t *bytes, size_t size, uint8_t digest[DK_BLOB_ID_SIZE])
 {
     struct dk_sha256 hash;
 
@@ -32,7 +40,7 @@ static size_t add_record(size_t at, uint8_t choice, const uint8_t *bytes, uint32
     uint32_t erased = (choice & ERASED) != 0;
 
     memset(head, 0, HEAD_SIZE + (size_t)size + 8);
-    memcpy(head, choice & BAD_MAGIC ? "DKB0" : "DKB1", 4);
+    memcpy(head, choice & BAD_MAGIC ? "DKB0" : choice & SEALED ? "DKB2" : "DKB1", 4);
     memcpy(head + 8, &told, 4);
     memcpy(head + 12, &erased, 4);
     if (!(choice & BAD_DIGEST))
@@ -61,7 +69,7 @@ static size_t make_pack(const uint8_t *data, size_t size)
 /* Asks for what the pack should have; what comes must have the digest's size at least. */
 static void get_all(struct dk_blobs *blobs, const uint8_t *data, size_t size, struct dk_buf *out)
 {
-    uint8_t digest[DK_BLOB_DIGEST_SIZE];
+    uint8_t digest[DK_BLOB_ID_SIZE];
 
     while (size >= 2) {
         uint32_t bytes = data[1] < size - 2 ? data[1] : (uint32_t)(size - 2);
@@ -75,17 +83,23 @@ static void get_all(struct dk_blobs *blobs, const uint8_t *data, size_t size, st
     }
 }
 
+static bool visit(void *ctx, const struct dk_blob_about *about)
+{
+    DK_CHECK(dk_blobs_has(ctx, about->id));
+    return true;
+}
+
 static void write_some(struct dk_blobs *blobs, struct dk_buf *out)
 {
-    uint8_t digest[DK_BLOB_DIGEST_SIZE];
+    static uint8_t id[1][DK_BLOB_ID_SIZE] = { "an id of one's own" };
     enum dk_status status;
 
-    DK_CHECK(dk_blobs_put(blobs, "a new one", 9, digest, NULL) == DK_OK);
+    DK_CHECK(dk_blobs_put(blobs, id[0], "a new one", 9, NULL, NULL) == DK_OK);
     dk_buf_clear(out);
-    status = dk_blobs_get(blobs, digest, out, NULL);
+    status = dk_blobs_get(blobs, id[0], out, NULL);
     DK_CHECK(status != DK_OK || (out->size == 9 && memcmp(out->data, "a new one", 9) == 0));
-    DK_CHECK(dk_blobs_erase(blobs, digest, NULL) == DK_OK);
-    DK_CHECK(dk_blobs_get(blobs, digest, out, NULL) != DK_OK);
+    DK_CHECK(dk_blobs_erase(blobs, id, 1, NULL) == DK_OK);
+    DK_CHECK(dk_blobs_get(blobs, id[0], out, NULL) != DK_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -103,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     DK_CHECK(dk_blobs_open(&blobs, fuzz_folder, is_writer, NULL) == DK_OK);
     dk_buf_init(&out, &dk_heap, DK_BLOB_SIZE_MAX);
     get_all(blobs, data + 1, size - 1, &out);
+    DK_CHECK(dk_blobs_each(blobs, visit, blobs, NULL) == DK_OK);
     if (is_writer)
         write_some(blobs, &out);
     count = dk_blobs_count(blobs);

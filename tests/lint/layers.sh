@@ -43,7 +43,7 @@ declare -A only=(
     [hwloc.h]="nodes/shape.c nodes/bind.c"
     [yaml.h]="cli/config_yaml.c"
     [math.h]="replay/*.c"
-    [pthread.h]="core/log/*.c core/net/*.c core/controller/*.c projections/* nodes/*.c cli/*.c"
+    [pthread.h]="core/log/*.c core/secret/*.c core/net/*.c core/controller/*.c projections/* nodes/*.c cli/*.c"
 )
 # In the pure folders nothing of the system but these.
 pure='^(stdbool|stddef|stdint|string|stdarg|limits|xxhash|nmmintrin)\.h$'

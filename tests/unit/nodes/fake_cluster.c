@@ -74,6 +74,7 @@ static void answer_blob(struct fake_cluster *fake, struct dk_http_exchange *exch
 {
     struct dk_buf body;
 
+    assert_non_null(dk_http_param(exchange, "uid"));
     for (uint32_t i = 0; i < fake->blob_count; i++) {
         uint8_t digest[32];
         char own[65];

@@ -1,12 +1,14 @@
-/* blobs_test.c - scripts come back whole, once kept, and are gone once erased */
+/* blobs_test.c - blobs come back whole, once kept, and are gone once erased */
 #define _GNU_SOURCE /* memmem */
 #include "support.h"
 
+#include "base/crc32c.h"
 #include "base/sha256.h"
 #include "log/blobs.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char folder[FOLDER_MAX];
@@ -33,6 +35,15 @@ static struct dk_blobs *open_store(bool is_writer)
     return blobs;
 }
 
+static void digest_of(const void *bytes, size_t size, uint8_t digest[32])
+{
+    struct dk_sha256 hash;
+
+    dk_sha256_init(&hash);
+    dk_sha256_add(&hash, bytes, size);
+    dk_sha256_done(&hash, digest);
+}
+
 static void put(struct dk_blobs *blobs, unsigned number, size_t size, uint8_t digest[32])
 {
     uint8_t *bytes = malloc(size + 1);
@@ -40,7 +51,8 @@ static void put(struct dk_blobs *blobs, unsigned number, size_t size, uint8_t di
     assert_non_null(bytes);
     for (size_t i = 0; i < size; i++)
         bytes[i] = (uint8_t)(number * 31 + i * 7 + i / 251);
-    assert_ok(dk_blobs_put(blobs, bytes, size, digest, &ok_err));
+    digest_of(bytes, size, digest);
+    assert_ok(dk_blobs_put(blobs, digest, bytes, size, NULL, &ok_err));
     free(bytes);
 }
 
@@ -68,19 +80,15 @@ static enum dk_status get_status(struct dk_blobs *blobs, const uint8_t digest[32
     return status;
 }
 
-static void what_was_put_is_found_by_its_sha_256_also_by_the_next_process(void **state)
+static void what_was_put_is_found_by_its_id_also_by_the_next_process(void **state)
 {
     static const size_t sizes[] = { 0, 1, 7, 8, 9, 4096, 100000, 3000000 };
     struct dk_blobs *blobs = open_store(true);
-    uint8_t digests[8][32], expected[32];
-    struct dk_sha256 hash;
+    uint8_t digests[8][32];
 
     (void)state;
     for (unsigned i = 0; i < 8; i++)
         put(blobs, i, sizes[i], digests[i]);
-    dk_sha256_init(&hash);
-    dk_sha256_done(&hash, expected);
-    assert_memory_equal(digests[0], expected, 32);
     assert_ok(dk_blobs_sync(blobs, &ok_err));
     for (unsigned i = 0; i < 8; i++)
         expect(blobs, i, sizes[i], digests[i]);
@@ -97,12 +105,15 @@ static void what_was_put_is_found_by_its_sha_256_also_by_the_next_process(void *
 static void the_same_bytes_are_kept_once(void **state)
 {
     struct dk_blobs *blobs = open_store(true);
-    uint8_t first[32], second[32];
+    uint8_t id[32];
+    bool added;
 
     (void)state;
-    put(blobs, 1, 1000, first);
-    put(blobs, 1, 1000, second);
-    assert_memory_equal(first, second, 32);
+    put(blobs, 1, 1000, id);
+    assert_true(dk_blobs_has(blobs, id));
+    assert_ok(dk_blobs_put(blobs, id, "others", 6, &added, &ok_err));
+    assert_false(added);
+    expect(blobs, 1, 1000, id);
     assert_int_equal(dk_blobs_count(blobs), 1);
     dk_blobs_close(blobs);
 }
@@ -172,36 +183,136 @@ static void damage_to_one_blob_is_damage_to_that_blob(void **state)
     dk_blobs_close(blobs);
 }
 
+/* A pack of docket 0.2: one blob, as it came. */
+static void write_plain(const char *text, uint8_t digest[32])
+{
+    uint32_t head[4] = { 0x31424B44, 0, (uint32_t)strlen(text), 0 };
+    uint8_t pack[256] = { 0 };
+
+    digest_of(text, head[2], digest);
+    memcpy(pack, head, sizeof(head));
+    memcpy(pack + 16, digest, 32);
+    memcpy(pack + 48, text, head[2]);
+    head[1] = dk_crc32c(0, pack + 8, 40);
+    head[1] = dk_crc32c(head[1], text, head[2]);
+    memcpy(pack + 4, &head[1], 4);
+    file_write(folder, "000001.pack", pack, sizeof(pack));
+}
+
+static void assert_not_on_disk(const char *word)
+{
+    size_t size;
+    uint8_t *bytes = file_read(folder, "000001.pack", &size);
+
+    assert_null(memmem(bytes, size, word, strlen(word)));
+    free(bytes);
+}
+
 static void what_is_erased_is_gone_from_the_disk_and_known_to_have_been(void **state)
 {
-    struct dk_blobs *blobs = open_store(true);
-    uint8_t secret[32], other[32];
-    size_t size;
-    uint8_t *bytes;
+    uint8_t ids[3][32] = { { 0 } }, other[32];
+    struct dk_blobs *blobs;
 
     (void)state;
-    assert_ok(dk_blobs_put(blobs, "the secret word", 15, secret, &ok_err));
+    write_plain("the plain word", ids[0]);
+    blobs = open_store(true);
+    assert_int_equal(dk_blobs_count_plain(blobs), 1);
+    ids[1][0] = 7;
+    assert_ok(dk_blobs_put(blobs, ids[1], "the secret word", 15, NULL, &ok_err));
     put(blobs, 2, 5000, other);
-    assert_ok(dk_blobs_erase(blobs, secret, &ok_err));
-    assert_int_equal(get_status(blobs, secret), DK_END);
+    assert_ok(dk_blobs_erase(blobs, ids, 3, &ok_err)); /* the third was never there */
+    assert_int_equal(get_status(blobs, ids[0]), DK_END);
+    assert_int_equal(get_status(blobs, ids[1]), DK_END);
+    assert_false(dk_blobs_has(blobs, ids[1]));
+    assert_int_equal(dk_blobs_count_plain(blobs), 0);
     dk_blobs_close(blobs);
-    bytes = file_read(folder, "000001.pack", &size);
-    assert_null(memmem(bytes, size, "secret", 6));
-    free(bytes);
+    assert_not_on_disk("plain word");
+    assert_not_on_disk("secret word");
     blobs = open_store(false);
-    assert_int_equal(get_status(blobs, secret), DK_END);
+    assert_int_equal(get_status(blobs, ids[0]), DK_END);
+    assert_int_equal(get_status(blobs, ids[1]), DK_END);
     expect(blobs, 2, 5000, other);
+    dk_blobs_close(blobs);
+}
+
+static void the_space_of_what_is_erased_is_given_back(void **state)
+{
+    struct dk_blobs *blobs = open_store(true);
+    char path[FOLDER_MAX + 32];
+    struct stat before, after;
+    uint8_t id[1][32];
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/000001.pack", folder);
+    put(blobs, 1, 3000000, id[0]);
+    assert_ok(dk_blobs_sync(blobs, &ok_err));
+    assert_int_equal(stat(path, &before), 0);
+    assert_ok(dk_blobs_erase(blobs, id, 1, &ok_err));
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(before.st_size, after.st_size);
+    assert_true(after.st_blocks + 5000 < before.st_blocks);
+    dk_blobs_close(blobs);
+}
+
+static void what_was_dropped_can_be_put_again_and_is_found_by_an_open_reader(void **state)
+{
+    struct dk_blobs *writer = open_store(true), *reader = open_store(false);
+    uint8_t id[32];
+    bool added;
+
+    (void)state;
+    put(writer, 1, 5000, id);
+    expect(reader, 1, 5000, id);
+    assert_ok(dk_blobs_drop(writer, id, &ok_err));
+    assert_int_equal(get_status(writer, id), DK_END);
+    assert_int_equal(get_status(reader, id), DK_END);
+    assert_int_equal(dk_blobs_drop(writer, id, NULL), DK_END);
+    put(writer, 1, 5000, id);
+    expect(writer, 1, 5000, id);
+    expect(reader, 1, 5000, id);
+    assert_ok(dk_blobs_put(writer, id, "x", 1, &added, &ok_err));
+    assert_false(added);
+    dk_blobs_close(reader);
+    dk_blobs_close(writer);
+    reader = open_store(false);
+    expect(reader, 1, 5000, id);
+    dk_blobs_close(reader);
+}
+
+static bool note_visit(void *ctx, const struct dk_blob_about *about)
+{
+    uint32_t *sum = ctx;
+
+    *sum = *sum * 10 + about->size;
+    assert_int_equal(about->bytes[0], about->size == 2 ? 'b' : 'a');
+    assert_int_equal(about->bytes[about->size], 0);
+    return true;
+}
+
+static void all_that_is_there_is_gone_through_in_order(void **state)
+{
+    struct dk_blobs *blobs = open_store(true);
+    uint8_t ids[3][32] = { { 1 }, { 2 }, { 3 } };
+    uint32_t sum = 0;
+
+    (void)state;
+    assert_ok(dk_blobs_put(blobs, ids[0], "aaa", 3, NULL, &ok_err));
+    assert_ok(dk_blobs_put(blobs, ids[1], "a", 1, NULL, &ok_err));
+    assert_ok(dk_blobs_put(blobs, ids[2], "bb", 2, NULL, &ok_err));
+    assert_ok(dk_blobs_drop(blobs, ids[1], &ok_err));
+    assert_ok(dk_blobs_each(blobs, note_visit, &sum, &ok_err));
+    assert_int_equal(sum, 32);
     dk_blobs_close(blobs);
 }
 
 static void an_erased_last_blob_does_not_hide_the_next(void **state)
 {
     struct dk_blobs *blobs = open_store(true);
-    uint8_t first[32], second[32];
+    uint8_t first[1][32], second[32];
 
     (void)state;
-    put(blobs, 1, 5000, first);
-    assert_ok(dk_blobs_erase(blobs, first, &ok_err));
+    put(blobs, 1, 5000, first[0]);
+    assert_ok(dk_blobs_erase(blobs, first, 1, &ok_err));
     dk_blobs_close(blobs);
     blobs = open_store(true);
     assert_int_equal(dk_blobs_count(blobs), 1);
@@ -226,11 +337,12 @@ static void an_empty_blob_comes_back_empty(void **state)
 static void a_blob_that_is_too_large_is_refused(void **state)
 {
     struct dk_blobs *blobs = open_store(true);
-    uint8_t digest[32], *bytes = calloc(1, DK_BLOB_SIZE_MAX + 1);
+    uint8_t id[32] = { 1 }, *bytes = calloc(1, DK_BLOB_SIZE_MAX + 1);
     struct dk_err err;
 
     (void)state;
-    assert_int_equal(dk_blobs_put(blobs, bytes, DK_BLOB_SIZE_MAX + 1, digest, &err), DK_TOO_LARGE);
+    assert_int_equal(dk_blobs_put(blobs, id, bytes, DK_BLOB_SIZE_MAX + 1, NULL, &err),
+                     DK_TOO_LARGE);
     assert_int_equal(dk_blobs_count(blobs), 0);
     free(bytes);
     dk_blobs_close(blobs);
@@ -239,8 +351,8 @@ static void a_blob_that_is_too_large_is_refused(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            what_was_put_is_found_by_its_sha_256_also_by_the_next_process, make, take_away),
+        cmocka_unit_test_setup_teardown(what_was_put_is_found_by_its_id_also_by_the_next_process,
+                                        make, take_away),
         cmocka_unit_test_setup_teardown(the_same_bytes_are_kept_once, make, take_away),
         cmocka_unit_test_setup_teardown(a_reader_finds_what_a_writer_adds_later, make, take_away),
         cmocka_unit_test_setup_teardown(a_torn_end_is_written_over_and_nothing_before_it_is_lost,
@@ -248,6 +360,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_to_one_blob_is_damage_to_that_blob, make, take_away),
         cmocka_unit_test_setup_teardown(what_is_erased_is_gone_from_the_disk_and_known_to_have_been,
                                         make, take_away),
+        cmocka_unit_test_setup_teardown(the_space_of_what_is_erased_is_given_back, make, take_away),
+        cmocka_unit_test_setup_teardown(
+            what_was_dropped_can_be_put_again_and_is_found_by_an_open_reader, make, take_away),
+        cmocka_unit_test_setup_teardown(all_that_is_there_is_gone_through_in_order, make,
+                                        take_away),
         cmocka_unit_test_setup_teardown(an_erased_last_blob_does_not_hide_the_next, make,
                                         take_away),
         cmocka_unit_test_setup_teardown(an_empty_blob_comes_back_empty, make, take_away),
