@@ -338,19 +338,10 @@ static void take_signals(struct dk_agent *agent)
 /* Milliseconds until the next duty's time, rounded up; -1: none. */
 static int time_left(const struct dk_agent *agent)
 {
-    int64_t next = agent->leaving ? agent->leave_us : INT64_MAX, now;
+    int64_t next = dk_agent_due(agent), now;
 
-    for (int i = 0; i < DK_AGENT_BUCKETS && agent->duty_count > 0; i++)
-        for (const struct dk_duty *duty = agent->duties[i]; duty != NULL; duty = duty->next) {
-            const bool runs = duty->state == DK_DUTY_RUNNING;
-
-            if (duty->warn_us != 0 && duty->warn_us < next)
-                next = duty->warn_us;
-            if (runs && duty->kill_us != 0 && duty->kill_us < next)
-                next = duty->kill_us;
-            if (runs && duty->again_us != 0 && duty->again_us < next)
-                next = duty->again_us;
-        }
+    if (agent->leaving && agent->leave_us < next)
+        next = agent->leave_us;
     if (next == INT64_MAX)
         return -1;
     now = dk_agent_now_us();

@@ -72,6 +72,7 @@ struct dk_agent {
     struct dk_duty *duties[DK_AGENT_BUCKETS];
     uint32_t duty_count;
     int64_t epoch; /* the newest seen */
+    int64_t floor; /* seq of the newest order to run that was accepted: older ones are not new */
     char cluster[64], prolog[4097], epilog[4097];
     int64_t kill_wait_us;
     struct dk_arena arena; /* of one order or record at a time */
@@ -121,6 +122,7 @@ void dk_duty_follow(struct dk_agent *agent, struct dk_duty *duty, int pid_fd); /
 void dk_duty_send_again(struct dk_agent *agent, struct dk_duty *duty);
 void dk_agent_answered(struct dk_agent *agent, const struct dk_outbox_news *news);
 void dk_duty_keep_time(struct dk_agent *agent, struct dk_duty *duty); /* what is due by now */
+int64_t dk_agent_due(const struct dk_agent *agent); /* when something is next; INT64_MAX: never */
 
 /* recover.c: at start. */
 enum dk_status dk_agent_recover(struct dk_agent *agent, struct dk_err *err);

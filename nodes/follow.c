@@ -63,3 +63,21 @@ void dk_duty_keep_time(struct dk_agent *agent, struct dk_duty *duty)
     if (duty->kill_us != 0 && duty->kill_us <= now && duty->state == DK_DUTY_RUNNING)
         dk_duty_kill(agent, duty);
 }
+
+int64_t dk_agent_due(const struct dk_agent *agent)
+{
+    int64_t next = INT64_MAX;
+
+    for (int i = 0; i < DK_AGENT_BUCKETS && agent->duty_count > 0; i++)
+        for (const struct dk_duty *duty = agent->duties[i]; duty != NULL; duty = duty->next) {
+            const bool runs = duty->state == DK_DUTY_RUNNING;
+
+            if (duty->warn_us != 0 && duty->warn_us < next)
+                next = duty->warn_us;
+            if (runs && duty->kill_us != 0 && duty->kill_us < next)
+                next = duty->kill_us;
+            if (runs && duty->again_us != 0 && duty->again_us < next)
+                next = duty->again_us;
+        }
+    return next;
+}

@@ -107,6 +107,15 @@ static void accept_run(struct dk_agent *agent, struct dk_delivered *item)
     struct dk_duty *duty = dk_duty_find(agent, run->job, run->attempt);
     bool is_new = duty == NULL;
 
+    /* Orders come in order. One that is not newer than those accepted, and of which there is no
+     * duty, was done and forgotten: who names it is a projector that is behind the last one we
+     * asked. */
+    if (is_new && meta->seq <= agent->floor) {
+        dk_journal(DK_JOURNAL_WARNING,
+                   "an order to run job %lld is refused: it is of seq %lld, and %lld was seen",
+                   (long long)run->job, (long long)meta->seq, (long long)agent->floor);
+        return;
+    }
     if (is_new && meta->epoch < agent->epoch) {
         dk_journal(DK_JOURNAL_WARNING,
                    "an order to run job %lld is refused: epoch %d, and %lld was seen",
@@ -119,7 +128,7 @@ static void accept_run(struct dk_agent *agent, struct dk_delivered *item)
     if (is_new) {
         duty = dk_duty_add(agent, run->job, run->attempt);
         duty->epoch = meta->epoch;
-        duty->seq = meta->seq;
+        duty->seq = agent->floor = meta->seq;
         duty->is_first = run->node_index == 0;
         DK_CHECK(dk_buf_add(&duty->order, item->bytes.data, item->bytes.size));
         dk_duty_note(agent, duty, DK_LEDGER_RUN, meta->epoch, item->bytes);

@@ -31,6 +31,8 @@ static void take_run(struct dk_agent *agent, struct dk_duty *duty,
     DK_CHECK(dk_buf_add(&duty->order, entry->bytes.data, entry->bytes.size));
     if (entry->number > agent->epoch)
         agent->epoch = entry->number;
+    if (duty->seq > agent->floor)
+        agent->floor = duty->seq;
 }
 
 static void take(void *context, const struct dk_ledger_entry *entry)
@@ -40,6 +42,10 @@ static void take(void *context, const struct dk_ledger_entry *entry)
 
     if (entry->kind == DK_LEDGER_EPOCH) {
         agent->epoch = entry->number > agent->epoch ? entry->number : agent->epoch;
+        return;
+    }
+    if (entry->kind == DK_LEDGER_FLOOR) {
+        agent->floor = entry->number > agent->floor ? entry->number : agent->floor;
         return;
     }
     if (duty == NULL && entry->kind == DK_LEDGER_RUN) {
@@ -65,6 +71,7 @@ static void take(void *context, const struct dk_ledger_entry *entry)
         break;
     case DK_LEDGER_RUN:
     case DK_LEDGER_EPOCH:
+    case DK_LEDGER_FLOOR:
         break;
     }
 }
@@ -88,10 +95,12 @@ static void give(void *context, struct dk_ledger *ledger)
 {
     struct dk_agent *agent = context;
     struct dk_ledger_entry epoch = { .kind = DK_LEDGER_EPOCH, .number = agent->epoch };
+    struct dk_ledger_entry floor = { .kind = DK_LEDGER_FLOOR, .number = agent->floor };
     struct dk_ledger *open = agent->ledger;
 
     agent->ledger = ledger; /* while it is opened the agent does not have it yet */
     (void)dk_ledger_add(ledger, &epoch, NULL);
+    (void)dk_ledger_add(ledger, &floor, NULL);
     dk_duty_each(agent, give_one);
     agent->ledger = open;
 }
