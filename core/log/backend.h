@@ -57,4 +57,8 @@ extern const struct dk_log_backend dk_log_backend_file;
 extern const struct dk_log_backend dk_log_backend_memory;
 extern const struct dk_log_backend dk_log_backend_kafka;
 
+/* One more, that this library does not have: for a test with a place of its own, before it opens
+ * any log. */
+void dk_log_backend_add(const struct dk_log_backend *backend);
+
 #endif

@@ -16,18 +16,29 @@ static const struct dk_log_backend *const backends[] = {
     &dk_log_backend_kafka,
 };
 
+static const struct dk_log_backend *added; /* by a test */
+
+void dk_log_backend_add(const struct dk_log_backend *backend)
+{
+    added = backend;
+}
+
+static bool is_of(const char *uri, const struct dk_log_backend *backend, const char **place)
+{
+    size_t size = strlen(backend->scheme);
+
+    *place = uri + size + 1;
+    return strncmp(uri, backend->scheme, size) == 0 && uri[size] == ':' && uri[size + 1] != '\0';
+}
+
 static const struct dk_log_backend *backend_of(const char *uri, const char **place,
                                                struct dk_err *err)
 {
-    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
-        size_t size = strlen(backends[i]->scheme);
-
-        if (strncmp(uri, backends[i]->scheme, size) == 0 && uri[size] == ':' &&
-            uri[size + 1] != '\0') {
-            *place = uri + size + 1;
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+        if (is_of(uri, backends[i], place))
             return backends[i];
-        }
-    }
+    if (added != NULL && is_of(uri, added, place))
+        return added;
     (void)dk_fail(err, DK_INVALID, "'%s' is not the address of a log, as file:DIR is", uri);
     return NULL;
 }
