@@ -50,7 +50,7 @@ struct kafka_lead {
     atomic_bool stop;
     int session_ms;
     bool is_refused; /* the session */
-    char said[256];
+    char said[512];
     int64_t said_ms;
 };
 
