@@ -8,7 +8,6 @@
  * every call after it fails. Then what has no result is purged, which gives each of them one, and
  * once all have been polled a new producer takes over. */
 #include "log/kafka_stream.h"
-#include "log/stream.h"
 
 #include "base/check.h"
 
@@ -147,6 +146,11 @@ void dk_stream_close(struct dk_stream *stream)
     free(stream);
 }
 
+rd_kafka_t *dk_stream_producer(struct dk_stream *stream)
+{
+    return stream->producer;
+}
+
 int dk_stream_fd(const struct dk_stream *stream)
 {
     return stream->fd;
@@ -163,6 +167,21 @@ uint32_t dk_stream_pending(struct dk_stream *stream)
 }
 
 /* --- sending --- */
+
+/* If the producer has died, gives all that it has a result. */
+static void bury(struct dk_stream *stream)
+{
+    char why[sizeof(stream->why_dead)];
+
+    if (stream->is_dead ||
+        rd_kafka_fatal_error(stream->producer, why, sizeof(why)) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    stream->is_dead = true;
+    memcpy(stream->why_dead, why, sizeof(why));
+    (void)rd_kafka_purge(stream->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                               RD_KAFKA_PURGE_F_NON_BLOCKING);
+    (void)!write(stream->fd, &one, sizeof(one)); /* poll has to make a new one */
+}
 
 /* librdkafka takes what does not change as if it did. */
 static void *unconst(const void *data)
@@ -189,7 +208,9 @@ static enum dk_status send_failed(struct dk_stream *stream, rd_kafka_error_t *er
         status = dk_fail(err, DK_TOO_LARGE, "topic '%s': a record is larger than %u bytes",
                          stream->topic, DK_STREAM_VALUE_SIZE_MAX);
         break;
-    case RD_KAFKA_RESP_ERR__FATAL: /* poll hears of it, too */
+    case RD_KAFKA_RESP_ERR__FATAL:
+        bury(stream);
+        /* fallthrough */
     default:
         status =
             dk_fail(err, DK_BUSY, "topic '%s': %s", stream->topic, rd_kafka_error_string(error));
@@ -255,7 +276,8 @@ static void keep_results(struct dk_stream *stream, rd_kafka_event_t *event)
             .token = (uint64_t)(uintptr_t)message->_private,
             .offset = message->offset,
             .error = message->err,
-            .is_unsure = rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED,
+            .is_unsure = rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED ||
+                         message->err == RD_KAFKA_RESP_ERR_UNKNOWN,
         };
 }
 
@@ -268,16 +290,6 @@ static void put_result(struct dk_stream_result *out, const struct result *result
     out->offset = is_good ? result->offset : -1;
     (void)snprintf(out->why, sizeof(out->why), "%s",
                    is_good ? "" : rd_kafka_err2str(result->error));
-}
-
-static void die(struct dk_stream *stream)
-{
-    if (stream->is_dead)
-        return;
-    stream->is_dead = true;
-    (void)rd_kafka_fatal_error(stream->producer, stream->why_dead, sizeof(stream->why_dead));
-    (void)rd_kafka_purge(stream->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                               RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
 
 /* Takes the next event of the queue; false: there is none. */
@@ -295,8 +307,8 @@ static bool take_event(struct dk_stream *stream)
         return false;
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
         keep_results(stream, event);
-    else if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL)
-        die(stream);
+    else
+        bury(stream);
     rd_kafka_event_destroy(event);
     return true;
 }

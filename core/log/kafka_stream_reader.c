@@ -6,7 +6,6 @@
  * else on that link: so it waits a tenth of a second at most, for the sake of seeks and questions.
  */
 #include "log/kafka_stream.h"
-#include "log/stream.h"
 
 #include "base/check.h"
 

@@ -7,7 +7,8 @@
         kafka.kill(1); kafka.start(1)     # brokers are counted from 1
 
     python3 broker.py --dir DIR [--brokers N] [--set NAME=VALUE]...    until SIGTERM or SIGINT; prints the servers
-    python3 broker.py [...] -- COMMAND...    runs it with DOCKET_KAFKA=SERVERS, ends with its status
+    python3 broker.py [...] -- COMMAND...    runs it with DOCKET_KAFKA=SERVERS and DOCKET_KAFKA_PIDS=PID,... (to be
+                                             stopped and continued), ends with its status
 
 The jars come from Maven once, into build/kafka-jars of the repository or $DOCKET_KAFKA_JARS, with what makes
 the start quick: an archive of the loaded classes, and a formatted folder to copy. Without Java 17, or without Maven
@@ -341,8 +342,9 @@ def arguments():
 
 def serve(kafka, command):
     if command:
-        process = subprocess.Popen(command, env={**os.environ, "DOCKET_KAFKA": kafka.servers},
-                                   preexec_fn=die_with_parent)
+        pids = ",".join(str(process.pid) for process in kafka.processes.values())
+        process = subprocess.Popen(command, preexec_fn=die_with_parent,
+                                   env={**os.environ, "DOCKET_KAFKA": kafka.servers, "DOCKET_KAFKA_PIDS": pids})
         return process.wait()
     print(kafka.servers, flush=True)
     while all(process.poll() is None for process in kafka.processes.values()):

@@ -139,6 +139,42 @@ static void of_several_exactly_one_follows(void **state)
     }
 }
 
+static void signal_broker(int number)
+{
+    const char *pids = getenv("DOCKET_KAFKA_PIDS");
+
+    assert_non_null(pids);
+    assert_int_equal(kill((pid_t)strtol(pids, NULL, 10), number), 0);
+}
+
+static void a_leader_that_hears_nothing_of_the_broker_stops_leading_and_comes_back(void **state)
+{
+    struct dk_lead *lead = must_join(uri, &options);
+    int64_t began;
+
+    (void)state;
+    assert_int_equal(term_after(lead, 0, LONG_MS), 1);
+    signal_broker(SIGSTOP);
+    began = now_ms();
+    assert_int_equal(term_after(lead, 1, LONG_MS), 0);
+    assert_true(now_ms() - began < 4500);
+    assert_int_equal(dk_lead_confirm(lead, LONG_MS, NULL), DK_FENCED);
+    signal_broker(SIGCONT);
+    began = now_ms();
+    assert_int_equal(term_after(lead, 0, LONG_MS), 2);
+    print_message("leading again %d ms after the broker\n", (int)(now_ms() - began));
+    signal_broker(SIGSTOP);
+    (void)poll(NULL, 0, 50);
+    began = now_ms();
+    assert_int_equal(dk_lead_confirm(lead, 500, NULL), DK_AGAIN);
+    assert_true(now_ms() - began < 1000);
+    began = now_ms();
+    dk_lead_leave(lead);
+    print_message("left without a broker in %d ms\n", (int)(now_ms() - began));
+    assert_true(now_ms() - began < 7000);
+    signal_broker(SIGCONT);
+}
+
 static void a_broker_that_allows_no_short_session_gets_a_long_one(void **state)
 {
     struct dk_lead *first = must_join(uri, &options), *second;
@@ -162,6 +198,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(a_leader_that_is_killed_is_followed_after_a_session, setup),
         cmocka_unit_test_setup(a_leader_that_was_stopped_finds_out_that_it_lost, setup),
         cmocka_unit_test_setup(of_several_exactly_one_follows, setup),
+        cmocka_unit_test_setup(
+            a_leader_that_hears_nothing_of_the_broker_stops_leading_and_comes_back, setup),
     };
     const struct CMUnitTest with_long_session[] = {
         cmocka_unit_test_setup(a_broker_that_allows_no_short_session_gets_a_long_one, setup),

@@ -2,10 +2,12 @@
  * one */
 #include "support.h"
 
+#include "log/kafka_stream.h"
 #include "log/stream.h"
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -409,6 +411,142 @@ static void threads_may_send_at_once(void **state)
     dk_stream_close(stream);
 }
 
+/* --- brokers that are away, producers that die --- */
+
+static void signal_broker(int number)
+{
+    const char *pids = getenv("DOCKET_KAFKA_PIDS");
+
+    assert_non_null(pids);
+    assert_int_equal(kill((pid_t)strtol(pids, NULL, 10), number), 0);
+}
+
+static void a_broker_that_is_away_for_a_while_costs_the_while(void **state)
+{
+    enum { COUNT = 200 };
+    struct dk_stream *stream = open_stream(DK_STREAM_REQUESTS, NULL);
+    struct dk_stream_reader *reader = open_reader(DK_STREAM_REQUESTS, 0);
+    struct dk_stream_result result;
+    char value[32];
+
+    (void)state;
+    (void)sent(stream, NULL, "before", 0);
+    must_be(next_record(reader).value, "before");
+    signal_broker(SIGSTOP);
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        (void)snprintf(value, sizeof(value), "%llu", (unsigned long long)i);
+        send_text(stream, NULL, value, i);
+    }
+    (void)poll(NULL, 0, 3000);
+    assert_int_equal(dk_stream_poll(stream, &result), DK_AGAIN);
+    assert_int_equal(dk_stream_pending(stream), COUNT);
+    signal_broker(SIGCONT);
+    for (int64_t i = 1; i <= COUNT; i++) {
+        struct dk_stream_record record;
+
+        result = next_result(stream);
+        assert_int_equal(result.status, DK_OK);
+        assert_int_equal(result.offset, i);
+        record = next_record(reader);
+        (void)snprintf(value, sizeof(value), "%lld", (long long)i);
+        must_be(record.value, value);
+    }
+    dk_stream_reader_close(reader);
+    dk_stream_close(stream);
+}
+
+static void a_broker_that_is_away_for_too_long_fails_what_waits_and_nothing_later(void **state)
+{
+    struct dk_stream_options options = { .timeout_ms = 2000 };
+    struct dk_stream *stream = open_stream(DK_STREAM_REQUESTS, &options);
+    struct dk_stream_result result;
+    struct dk_stream_reader *reader;
+    int64_t began, offset;
+
+    (void)state;
+    (void)sent(stream, NULL, "before", 0);
+    signal_broker(SIGSTOP);
+    began = now_us(CLOCK_MONOTONIC);
+    send_text(stream, NULL, "one", 1);
+    send_text(stream, NULL, "two", 2);
+    result = next_result(stream);
+    assert_int_equal(result.token, 1);
+    assert_true(result.status == DK_IO || result.status == DK_BUSY);
+    assert_true(result.why[0] != '\0');
+    print_message("failed after %d ms: %s: %s\n", (int)((now_us(CLOCK_MONOTONIC) - began) / 1000),
+                  dk_status_name(result.status), result.why);
+    assert_true(now_us(CLOCK_MONOTONIC) - began < 8000000);
+    result = next_result(stream);
+    assert_int_equal(result.token, 2);
+    assert_true(result.status == DK_IO || result.status == DK_BUSY);
+    signal_broker(SIGCONT);
+    do { /* while a new producer is made, or the broker finds itself */
+        struct dk_stream_record record = { .value = bytes_of("after") };
+
+        while (dk_stream_send(stream, &record, 3, NULL) != DK_OK)
+            (void)poll(NULL, 0, 10);
+        result = next_result(stream);
+    } while (result.status != DK_OK);
+    offset = result.offset;
+    reader = open_reader(DK_STREAM_REQUESTS, offset);
+    must_be(next_record(reader).value, "after");
+    dk_stream_reader_close(reader);
+    dk_stream_close(stream);
+}
+
+static void a_producer_that_dies_fails_what_it_had_and_is_replaced(void **state)
+{
+    enum { COUNT = 50 };
+    struct dk_stream *stream = open_stream(DK_STREAM_REQUESTS, NULL);
+    struct dk_stream_record record = { .value = bytes_of("after") };
+    struct dk_stream_result result;
+    bool seen[COUNT] = { false };
+    struct dk_err err;
+    int failed = 0;
+
+    (void)state;
+    signal_broker(SIGSTOP);
+    for (uint64_t i = 0; i < COUNT; i++)
+        send_text(stream, NULL, "x", i);
+    (void)rd_kafka_test_fatal_error(dk_stream_producer(stream),
+                                    RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "a test");
+    for (int i = 0; i < COUNT; i++) {
+        result = next_result(stream);
+        assert_false(seen[result.token]);
+        seen[result.token] = true;
+        failed += result.status != DK_OK;
+    }
+    assert_int_equal(failed, COUNT);
+    signal_broker(SIGCONT);
+    assert_int_equal(dk_stream_poll(stream, &result), DK_AGAIN); /* takes a new one */
+    if (dk_stream_send(stream, &record, 99, &err) != DK_OK)
+        fail_msg("%s", err.text);
+    result = next_result(stream);
+    assert_int_equal(result.token, 99);
+    if (result.status != DK_OK)
+        fail_msg("%s", result.why);
+    assert_int_equal(dk_stream_pending(stream), 0);
+    dk_stream_close(stream);
+}
+
+static void closing_waits_for_no_broker(void **state)
+{
+    struct dk_stream *stream = open_stream(DK_STREAM_REQUESTS, NULL);
+    struct dk_stream_reader *reader = open_reader(DK_STREAM_REQUESTS, 0);
+    int64_t began;
+
+    (void)state;
+    (void)sent(stream, NULL, "x", 0);
+    signal_broker(SIGSTOP);
+    send_text(stream, NULL, "y", 1);
+    began = now_us(CLOCK_MONOTONIC);
+    dk_stream_close(stream);
+    dk_stream_reader_close(reader);
+    print_message("closed in %d ms\n", (int)((now_us(CLOCK_MONOTONIC) - began) / 1000));
+    assert_true(now_us(CLOCK_MONOTONIC) - began < 3000000);
+    signal_broker(SIGCONT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +560,11 @@ int main(void)
         cmocka_unit_test_setup(a_large_record_fits_and_a_larger_one_is_refused, setup),
         cmocka_unit_test_setup(too_many_at_once_are_refused_and_later_taken, setup),
         cmocka_unit_test_setup(threads_may_send_at_once, setup),
+        cmocka_unit_test_setup(a_broker_that_is_away_for_a_while_costs_the_while, setup),
+        cmocka_unit_test_setup(
+            a_broker_that_is_away_for_too_long_fails_what_waits_and_nothing_later, setup),
+        cmocka_unit_test_setup(a_producer_that_dies_fails_what_it_had_and_is_replaced, setup),
+        cmocka_unit_test_setup(closing_waits_for_no_broker, setup),
     };
 
     if (getenv("DOCKET_KAFKA") == NULL) {
