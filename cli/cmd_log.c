@@ -1,10 +1,10 @@
 /* cmd_log.c - docket log cat and docket log stat: readers that need no core */
 #include "base/buf.h"
+#include "cli/log_place.h"
 #include "cli/print.h"
 #include "cli/replay_commands.h"
 #include "event/event.h"
 #include "log/log.h"
-#include "net/place.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -102,6 +102,7 @@ int cli_log_cat(const struct cli_command *command, int argc, char **argv)
     struct dk_log_batch batch;
     struct dk_place place;
     struct dk_err err;
+    const char *uri = NULL, *operand;
     enum dk_status status;
     int operands, usage = cli_parse(command, argc, argv, &options, &operands);
 
@@ -117,15 +118,11 @@ int cli_log_cat(const struct cli_command *command, int argc, char **argv)
         if (cat.type == 0)
             return cli_usage_error(command, "no event type '%s'", options.type);
     }
-    if (operands == 0 && dk_place_find(&place, options.dir, false, &err) != DK_OK)
+    operand = operands > 0 ? argv[0] : NULL;
+    if (cli_log_place(&place, operand, options.dir, &uri, &err) != DK_OK)
         return cli_fail(&err);
-    if (dk_log_reader_open(&reader, operands > 0 ? argv[0] : place.log_uri, (uint64_t)options.from,
-                           &err) != DK_OK) {
-        if (operands == 0 && err.status == DK_IO)
-            (void)fprintf(stderr, "docket: without the right to read the log itself: 'docket log "
-                                  "follow --after 0'\n");
-        return cli_fail(&err);
-    }
+    if (dk_log_reader_open(&reader, uri, (uint64_t)options.from, &err) != DK_OK)
+        return cli_log_fail(&err, operand);
     dk_arena_init(&cat.arena, &dk_heap);
     dk_buf_init(&cat.line, &dk_heap, LINE_SIZE_MAX);
     do {
@@ -197,6 +194,8 @@ static void print_stat(const char *uri, const struct dk_log_stat *stat, const st
                  (unsigned long long)stat->segments_compressed);
     (void)printf("bytes        %llu of batches, %llu on disk\n",
                  (unsigned long long)stat->bytes_plain, (unsigned long long)stat->bytes_disk);
+    if (stat->restoring)
+        (void)printf("import       interrupted: no controller opens it until it is done again\n");
     if (stat->gaps > 0)
         (void)printf("gaps         %llu\n", (unsigned long long)stat->gaps);
     if (stat->torn_bytes > 0)
@@ -230,13 +229,15 @@ static void print_stat_json(const char *uri, const struct dk_log_stat *stat,
         ", \"events\": %llu, \"seq_first\": %llu, \"seq_last\": %llu, \"batches\": %llu, "
         "\"epoch_first\": %u, \"epoch_last\": %u, \"time_first\": %lld, \"time_last\": %lld, "
         "\"segments\": %llu, \"segments_compressed\": %llu, \"bytes_plain\": %llu, "
-        "\"bytes_disk\": %llu, \"gaps\": %llu, \"torn_bytes\": %llu, \"types\": {",
+        "\"bytes_disk\": %llu, \"gaps\": %llu, \"torn_bytes\": %llu, "
+        "\"importing\": %s, \"types\": {",
         (unsigned long long)stat->records, (unsigned long long)stat->seq_first,
         (unsigned long long)stat->seq_last, (unsigned long long)stat->batches, stat->epoch_first,
         stat->epoch_last, (long long)counts->time_first, (long long)counts->time_last,
         (unsigned long long)stat->segments, (unsigned long long)stat->segments_compressed,
         (unsigned long long)stat->bytes_plain, (unsigned long long)stat->bytes_disk,
-        (unsigned long long)stat->gaps, (unsigned long long)stat->torn_bytes);
+        (unsigned long long)stat->gaps, (unsigned long long)stat->torn_bytes,
+        stat->restoring ? "true" : "false");
     for (int type = 1; type < DK_EVENT_TYPE_COUNT; type++) {
         if (counts->of_type[type] == 0)
             continue;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 bool cli_is_terminal(void)
@@ -135,4 +136,12 @@ void cli_json_text(const char *text)
         p += size > 0 ? size : 1;
     }
     (void)putchar('"');
+}
+
+double cli_seconds(void)
+{
+    struct timespec time;
+
+    DK_CHECK(clock_gettime(CLOCK_MONOTONIC, &time) == 0);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }

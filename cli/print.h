@@ -15,6 +15,8 @@ bool cli_is_terminal(void); /* the standard output */
 /* Into `out`, which is returned. */
 const char *cli_duration(char out[32], int64_t seconds, bool for_people);
 
+double cli_seconds(void); /* that pass, whatever is done to the clock */
+
 /* Rows of cells, columns as wide as their widest; the first row is the heading. Cells are copied.
  */
 struct cli_table {

@@ -21,15 +21,48 @@
       "example: docket log cat --type JobPlaced --from 1000",                                      \
       cli_log_cat_options, cli_log_cat)                                                            \
     X("log stat", "URI", 1, 1, "Count what is in a log.", cli_log_stat_options, cli_log_stat)      \
-    X("log verify", "URI", 1, 1,                                                                   \
-      "Read a whole log: every checksum, the hash chain, the digest after each batch.",            \
+    X("log verify", "[URI]", 0, 1,                                                                 \
+      "Read a whole log: every checksum, the hash chain, the digest after each batch.\n"           \
+      "Checkpoints are held against it as by 'docket audit verify', which see.",                   \
       cli_verify_options, cli_log_verify)                                                          \
     X("log repair", "URI", 1, 1,                                                                   \
       "Set damage aside for good: the events there become a gap that every reader reports.",       \
       cli_log_repair_options, cli_log_repair)                                                      \
-    X("audit verify", "URI", 1, 1,                                                                 \
-      "Decide again, batch by batch, all that a log records, and compare.", cli_verify_options,    \
-      cli_audit_verify)                                                                            \
+    X("log export", "[URI]", 0, 1,                                                                 \
+      "Write a log, or a piece of it, as an Avro file that any Avro library reads.\n"              \
+      "Batches stay whole, also at both ends of a piece. Every event is in it byte for byte, so "  \
+      "that\n"                                                                                     \
+      "'docket log import' gives back the same log. Scripts and keys are not in a log.\n"          \
+      "example: docket log export --output 2026-11.avro --from 100000",                            \
+      cli_log_export_options, cli_log_export)                                                      \
+    X("log import", "FILE...", 1, 10000,                                                           \
+      "Put exported files back into a new log; a cluster can then run on it.\n"                    \
+      "All files of a history, from seq 1 on, in any order. They are checked before anything is\n" \
+      "written. The same import again goes on where an interrupted one stopped.\n"                 \
+      "example: docket log import 2026-*.avro --log file:/var/lib/docket/log",                     \
+      cli_log_import_options, cli_log_import)                                                      \
+    X("audit verify", "[URI]", 0, 1,                                                               \
+      "Decide again, batch by batch, all that a log records, and compare.\n"                       \
+      "With --checkpoint, also whether it is the history that was signed: each checkpoint holds, " \
+      "or\n"                                                                                       \
+      "the log is truncated before it, rewritten, damaged or another one, or it is forged, or "    \
+      "of\n"                                                                                       \
+      "another key; then the exit status is 5. Without a URI: the log of the cluster.\n"           \
+      "example: docket audit verify --checkpoint daily.ckpt --public-key audit.key.pub",           \
+      cli_verify_options, cli_audit_verify)                                                        \
+    X("audit checkpoint", "[URI]", 0, 1,                                                           \
+      "Sign what the log is now, so that any change of its history is found later, offline.\n"     \
+      "With --output, added to a file of checkpoints, behind the last one: if the log is not "     \
+      "what\n"                                                                                     \
+      "was signed there, nothing is signed, and the exit status is 5. Keep file and key where "    \
+      "who\n"                                                                                      \
+      "can write the log cannot. Without a URI: the log of the cluster.\n"                         \
+      "example: docket audit checkpoint --key audit.key --output daily.ckpt",                      \
+      cli_audit_checkpoint_options, cli_audit_checkpoint)                                          \
+    X("audit keygen", "FILE", 1, 1,                                                                \
+      "Make a pair of keys for checkpoints: FILE is the secret one, FILE.pub the public one.\n"    \
+      "example: docket audit keygen audit.key",                                                    \
+      cli_audit_keygen_options, cli_audit_keygen)                                                  \
     X("replay", "TRACE", 1, 1,                                                                     \
       "Run a workload trace (SWF, plain, .gz or .zst; - is standard input) through the core.\n"    \
       "Or what happened on a cluster: file:DIR/log, or the cluster's folder. Then machine,\n"      \
@@ -72,6 +105,31 @@ struct repair_options {
 
 struct verify_options {
     bool json;
+    const char *checkpoint, *public_key, *dir;
+};
+
+struct checkpoint_options {
+    const char *key, *output, *dir;
+    bool json;
+};
+
+struct keygen_options {
+    char none; /* it has none */
+};
+
+/* In the order of enum dk_container_codec. */
+#define CLI_CODECS "null|deflate|zstandard"
+
+struct export_options {
+    const char *output, *dir;
+    int64_t from, to;
+    int codec;
+    bool json;
+};
+
+struct import_options {
+    const char *log;
+    bool json;
 };
 
 extern const struct cli_option cli_replay_options[];
@@ -79,7 +137,11 @@ extern const struct cli_option cli_generate_options[];
 extern const struct cli_option cli_log_cat_options[];
 extern const struct cli_option cli_log_stat_options[];
 extern const struct cli_option cli_log_repair_options[];
+extern const struct cli_option cli_log_export_options[];
+extern const struct cli_option cli_log_import_options[];
 extern const struct cli_option cli_verify_options[];
+extern const struct cli_option cli_audit_checkpoint_options[];
+extern const struct cli_option cli_audit_keygen_options[];
 
 int cli_replay(const struct cli_command *command, int argc, char **argv);
 int cli_generate(const struct cli_command *command, int argc, char **argv);
@@ -87,6 +149,10 @@ int cli_log_cat(const struct cli_command *command, int argc, char **argv);
 int cli_log_stat(const struct cli_command *command, int argc, char **argv);
 int cli_log_verify(const struct cli_command *command, int argc, char **argv);
 int cli_log_repair(const struct cli_command *command, int argc, char **argv);
+int cli_log_export(const struct cli_command *command, int argc, char **argv);
+int cli_log_import(const struct cli_command *command, int argc, char **argv);
+int cli_audit_checkpoint(const struct cli_command *command, int argc, char **argv);
+int cli_audit_keygen(const struct cli_command *command, int argc, char **argv);
 int cli_audit_verify(const struct cli_command *command, int argc, char **argv);
 
 #endif

@@ -90,8 +90,56 @@ const struct cli_option cli_log_repair_options[] = {
     { 0 },
 };
 
+#define EXPORT(field) offsetof(struct export_options, field)
+
+const struct cli_option cli_log_export_options[] = {
+    { "--output", CLI_TEXT, "FILE", EXPORT(output), NULL, 0, 0, "the file to write; required" },
+    { "--from", CLI_NUMBER, "SEQ", EXPORT(from), "1", 1, INT64_MAX,
+      "begin with the batch that has this event" },
+    { "--to", CLI_NUMBER, "SEQ", EXPORT(to), NULL, 1, INT64_MAX,
+      "end with the batch that has this event; without: at the end" },
+    { "--codec", CLI_CHOICE, CLI_CODECS, EXPORT(codec), "deflate", 0, 0,
+      "how blocks are compressed; every Avro library has null and deflate" },
+    { "--json", CLI_FLAG, NULL, EXPORT(json), NULL, 0, 0, "one JSON object" },
+    { "--dir", CLI_TEXT, "DIR", EXPORT(dir), NULL, 0, 0,
+      "without a URI: the cluster's folder; else DOCKET_DIR, else the default place" },
+    { 0 },
+};
+
+#define IMPORT(field) offsetof(struct import_options, field)
+
+const struct cli_option cli_log_import_options[] = {
+    { "--log", CLI_TEXT, "URI", IMPORT(log), NULL, 0, 0, "the new log, as file:DIR; required" },
+    { "--json", CLI_FLAG, NULL, IMPORT(json), NULL, 0, 0, "one JSON object" },
+    { 0 },
+};
+
+#define VERIFY(field) offsetof(struct verify_options, field)
+
 const struct cli_option cli_verify_options[] = {
-    { "--json", CLI_FLAG, NULL, offsetof(struct verify_options, json), NULL, 0, 0,
-      "one JSON object" },
+    { "--checkpoint", CLI_TEXT, "FILES", VERIFY(checkpoint), NULL, 0, 0,
+      "files of 'docket audit checkpoint', joined by commas; needs --public-key" },
+    { "--public-key", CLI_TEXT, "FILES", VERIFY(public_key), NULL, 0, 0,
+      "public keys that checkpoints may be signed with, joined by commas" },
+    { "--json", CLI_FLAG, NULL, VERIFY(json), NULL, 0, 0, "one JSON object" },
+    { "--dir", CLI_TEXT, "DIR", VERIFY(dir), NULL, 0, 0,
+      "without a URI: the cluster's folder; else DOCKET_DIR, else the default place" },
+    { 0 },
+};
+
+#define CHECKPOINT(field) offsetof(struct checkpoint_options, field)
+
+const struct cli_option cli_audit_checkpoint_options[] = {
+    { "--key", CLI_TEXT, "FILE", CHECKPOINT(key), NULL, 0, 0,
+      "the secret key, made by 'docket audit keygen'; required" },
+    { "--output", CLI_TEXT, "FILE", CHECKPOINT(output), NULL, 0, 0,
+      "add it to this file; without: to the standard output" },
+    { "--json", CLI_FLAG, NULL, CHECKPOINT(json), NULL, 0, 0, "print the checkpoint itself" },
+    { "--dir", CLI_TEXT, "DIR", CHECKPOINT(dir), NULL, 0, 0,
+      "without a URI: the cluster's folder; else DOCKET_DIR, else the default place" },
+    { 0 },
+};
+
+const struct cli_option cli_audit_keygen_options[] = {
     { 0 },
 };

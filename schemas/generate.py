@@ -17,6 +17,7 @@ import sys
 sys.dont_write_bytecode = True
 
 from avro_schema import Collection, SchemaError  # noqa: E402
+import emit_entry  # noqa: E402
 import emit_header  # noqa: E402
 import emit_source  # noqa: E402
 from resolve import problems  # noqa: E402
@@ -41,6 +42,7 @@ def generate(collection, out):
         write(out / f"event/{family.noun}.c", emit_source.family_source(family))
         for schema in family.schemas:
             write(out / f"avsc/{schema.name}.avsc", schema.text())
+    write(out / "event/entry.c", emit_entry.entry_source(collection))
     return []
 
 

@@ -36,8 +36,21 @@ void dk_chain_link(const struct dk_chain *chain, const uint8_t *const *events,
     dk_sha256_done(&hash, link);
 }
 
+void dk_chain_link_records(const struct dk_chain *chain, const struct dk_log_record *events,
+                           uint32_t count, uint8_t link[32])
+{
+    struct dk_sha256 hash;
+
+    dk_sha256_init(&hash);
+    add(&hash, chain->closed.data, (uint32_t)chain->closed.size);
+    for (uint32_t i = 0; i < count; i++)
+        add(&hash, events[i].data, events[i].size);
+    dk_sha256_done(&hash, link);
+}
+
 void dk_chain_advance(struct dk_chain *chain, const uint8_t *closed, uint32_t closed_size)
 {
     dk_buf_clear(&chain->closed);
-    (void)dk_buf_add(&chain->closed, closed, closed_size);
+    if (closed_size > 0)
+        (void)dk_buf_add(&chain->closed, closed, closed_size);
 }

@@ -3,6 +3,7 @@
 #define DK_BATCH_CHAIN_H
 
 #include "base/buf.h"
+#include "log/log.h"
 
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ void dk_chain_release(struct dk_chain *chain);
 /* The link for a batch whose events (without BatchClosed) are sizes[i] bytes each, end to end. */
 void dk_chain_link(const struct dk_chain *chain, const uint8_t *const *events,
                    const uint32_t *sizes, uint32_t count, uint8_t link[32]);
+void dk_chain_link_records(const struct dk_chain *chain, const struct dk_log_record *events,
+                           uint32_t count, uint8_t link[32]);
 void dk_chain_advance(struct dk_chain *chain, const uint8_t *closed, uint32_t closed_size);
 
 #endif

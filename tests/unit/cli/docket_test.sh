@@ -29,7 +29,7 @@ check() {
 pipe() { bash -c 'set -o pipefail; "$@" | head -n 1' pipe "$@"; }
 
 # usage
-check "help lists the commands" 0 "audit verify URI" "$docket" help
+check "help lists the commands" 0 "audit verify" "$docket" help
 check "no command is a usage error" 2 "commands:" "$docket"
 check "a mistyped command is named with the one meant" 2 "did you mean 'replay'" "$docket" rpelay
 check "a mistyped second word too" 2 "did you mean 'log cat'" "$docket" log cta x
@@ -38,7 +38,8 @@ check "a mistyped option is named with the one meant" 2 "unknown option '--polcy
     "$docket" replay x --polcy fcfs
 check "a missing operand is named" 2 "TRACE is missing" "$docket" replay
 check "version" 0 "decision logic 1" "$docket" version
-for command in replay generate "log cat" "log stat" "log verify" "audit verify" help version; do
+for command in replay generate "log cat" "log stat" "log verify" "log export" "log import" "audit verify" \
+    "audit checkpoint" "audit keygen" help version; do
     check "$command --help" 0 "usage: docket $command" "$docket" $command --help
 done
 
