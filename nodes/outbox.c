@@ -59,9 +59,11 @@ static enum dk_status call(struct dk_outbox *outbox, struct dk_err *err)
 
     outbox->is_broken = status != DK_OK;
     if (status == DK_OK && outbox->reply.status != 200)
-        return dk_fail(err, DK_BUSY, "the controller answers %d: %.*s", outbox->reply.status,
-                       outbox->reply.body.size > 200 ? 200 : (int)outbox->reply.body.size,
-                       (const char *)outbox->reply.body.data);
+        status = dk_fail(err, DK_BUSY, "the controller answers %d: %.*s", outbox->reply.status,
+                         outbox->reply.body.size > 200 ? 200 : (int)outbox->reply.body.size,
+                         (const char *)outbox->reply.body.data);
+    if (status != DK_OK)
+        dk_endpoints_leave(outbox->controllers);
     return status;
 }
 

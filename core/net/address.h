@@ -10,6 +10,8 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
+
 #define DK_HOST_MAX 254 /* with its end */
 
 bool dk_address_is_path(const char *address);

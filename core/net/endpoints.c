@@ -88,7 +88,7 @@ static enum dk_status reach(struct dk_endpoints *endpoints, struct dk_err *err)
 static bool is_to_be_left(enum dk_status status, const struct dk_reply *reply)
 {
     if (status == DK_OK)
-        return reply->status == 503;
+        return reply->status == 503 || reply->status == 401;
     return status == DK_NOT_FOUND || status == DK_IO || status == DK_NOT_PERMITTED;
 }
 

@@ -1,9 +1,10 @@
 /* endpoints.h - several daemons that can all answer: a list in order, and the one that works
  *
  * A call goes to the one that worked last, at first to the first. One that can't be reached, breaks
- * the connection, is not ready (503: it does not lead, it is stopping, it is behind) or does not
- * prove its answer is left for the next, once around the list; one that is silent for too long is
- * left after the call. So nobody has to be told who leads, and callers go on when one dies.
+ * the connection, is not ready (503: it does not lead, it is stopping, it is behind), can't tell
+ * who asks (401: its key or clock may be the wrong one) or does not prove its answer is left for
+ * the next, once around the list; one that is silent for too long is left after the call. So nobody
+ * has to be told who leads, and callers go on when one dies.
  *
  * A list of one, a Unix socket, costs no more than a client. Not thread-safe: one a thread.
  */
@@ -22,8 +23,9 @@ void dk_endpoints_destroy(struct dk_endpoints *endpoints); /* NULL is fine */
 /* Who is told, in the calling thread, of an answer that was not proven. */
 void dk_endpoints_remark(struct dk_endpoints *endpoints, void (*remark)(const char *text));
 
-/* As dk_client_call. DK_NOT_FOUND: none of them is there. DK_OK with status 503: none is ready, and
- * the reply is of the last. DK_INVALID: the list has no address, or one that is none. */
+/* As dk_client_call. DK_NOT_FOUND: none of them is there. DK_OK with status 503 or
+ * 401: none is ready, and the reply is of the last. DK_INVALID: the list has no address, or one
+ * that is none. */
 enum dk_status dk_endpoints_call(struct dk_endpoints *endpoints, const char *method,
                                  const char *target, const char *type, const void *body,
                                  size_t size, int timeout_ms, struct dk_reply *reply,

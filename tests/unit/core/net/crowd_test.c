@@ -88,12 +88,34 @@ static void answers_that_are_not_read_are_bounded_by_user(void **state)
     dk_crowd_destroy(crowd);
 }
 
+/* Over TCP nobody is known before the proof: root's number means nothing. */
+static void an_address_has_a_quarter_whoever_it_is(void **state)
+{
+    struct dk_crowd *crowd = dk_crowd_create(4096, 100);
+    struct dk_crowd_place *places[3072], *place;
+    uint32_t count = 0;
+
+    (void)state;
+    for (uint64_t address = 0; address < 2; address++) {
+        for (int i = 0; i < 1024; i++)
+            assert_true(dk_crowd_enter(crowd, address << 32, &places[count++]));
+        assert_false(dk_crowd_enter(crowd, address << 32, &place));
+    }
+    for (uint64_t address = 0; address < 1024; address++) /* many with one each */
+        assert_true(dk_crowd_enter(crowd, address + 5, &places[count++]));
+    assert_false(dk_crowd_enter(crowd, 4, &place));
+    while (count > 0)
+        dk_crowd_leave(crowd, places[--count]);
+    dk_crowd_destroy(crowd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_user_has_a_quarter_and_strangers_three),
         cmocka_unit_test(root_and_our_own_user_always_get_in),
         cmocka_unit_test(answers_that_are_not_read_are_bounded_by_user),
+        cmocka_unit_test(an_address_has_a_quarter_whoever_it_is),
         cmocka_unit_test(bodies_on_their_way_are_bounded_by_user),
     };
 
