@@ -29,7 +29,8 @@ enum {
     REST_AFTER = 1000, /* events and questions since the last rest, that make another worth it */
     WORKERS = 2,
     SERVER_THREADS = 1,
-    STOP_STEP_MS = 50
+    STOP_STEP_MS = 50,
+    AWAY_MS = 1000 /* between questions to a log whose brokers do not answer */
 };
 
 struct folder {
@@ -283,6 +284,8 @@ static enum dk_status fold(struct folder *folder, struct dk_err *err)
             status = catch_up_done(folder, err);
         else if (status == DK_AGAIN)
             status = dk_log_reader_wait(folder->reader, rest(folder), err);
+        else if (status == DK_AWAY)
+            status = dk_log_reader_wait(folder->reader, AWAY_MS, err);
         if (status != DK_OK && status != DK_AGAIN)
             return status;
     }

@@ -60,7 +60,7 @@ static enum dk_status catch_up(struct dk_reasons *reasons, struct dk_err *err)
     DK_CHECK(pthread_mutex_lock(&reasons->note_lock) == 0);
     reasons->seq_followed = (int64_t)dk_follower_seq(follower);
     DK_CHECK(pthread_mutex_unlock(&reasons->note_lock) == 0);
-    return status == DK_AGAIN ? DK_OK : status;
+    return status == DK_AGAIN || status == DK_AWAY ? DK_OK : status;
 }
 
 static void save_if_due(struct dk_reasons *reasons, bool at_stop)

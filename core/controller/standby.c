@@ -49,9 +49,13 @@ static enum dk_status read_along(struct controller *controller, struct dk_err *e
 
     if (controller->follower == NULL)
         status = controller_follow(controller, err);
+    if (status == DK_AWAY)
+        return DK_OK;
     if (status != DK_OK || controller->follower == NULL)
         return status;
     status = dk_follower_advance(controller->follower, UINT64_MAX, INT64_MAX, err);
+    if (status == DK_AWAY) /* no broker answers: it will */
+        return DK_OK;
     if (status == DK_DIVERGED) { /* the next writer cut what nobody had been told of */
         dk_journal(DK_JOURNAL_WARNING, "%s: read again from the start", err->text);
         return controller_follow(controller, err);

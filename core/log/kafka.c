@@ -204,6 +204,8 @@ static enum dk_status kafka_open(struct dk_log **out, const char *place,
     if (status == DK_OK)
         status = dk_kafka_writer_open(&log->writer, &log->place, err);
     if (status == DK_OK)
+        status = dk_kafka_topic_make(log->writer.client, &log->place, DK_KAFKA_EVENTS, err);
+    if (status == DK_OK)
         status = dk_kafka_reader_open(&reader, place, UINT64_MAX, err);
     if (status == DK_OK)
         status = take_over(log, reader, options->restore, err);

@@ -92,7 +92,7 @@ struct dk_kafka_writer {
     rd_kafka_resp_err_t refused;    /* the first record of it that was not written: why */
 };
 
-/* Makes and checks the topic. Close it in any case; `place` is borrowed. */
+/* Asks no broker yet. Close it in any case; `place` is borrowed. */
 enum dk_status dk_kafka_writer_open(struct dk_kafka_writer *writer,
                                     const struct dk_kafka_place *place, struct dk_err *err);
 void dk_kafka_writer_close(struct dk_kafka_writer *writer);

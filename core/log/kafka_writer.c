@@ -261,9 +261,7 @@ enum dk_status dk_kafka_writer_open(struct dk_kafka_writer *writer,
         return status;
     rd_kafka_conf_set_opaque(conf, writer);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
-    status = dk_kafka_start(&writer->client, RD_KAFKA_PRODUCER, conf, err);
-    return status == DK_OK ? dk_kafka_topic_make(writer->client, place, DK_KAFKA_EVENTS, err)
-                           : status;
+    return dk_kafka_start(&writer->client, RD_KAFKA_PRODUCER, conf, err);
 }
 
 void dk_kafka_writer_close(struct dk_kafka_writer *writer)

@@ -118,7 +118,7 @@ enum dk_status dk_log_close(struct dk_log *log, struct dk_err *err);
 enum dk_status dk_log_reader_open(struct dk_log_reader **out, const char *uri, uint64_t seq_from,
                                   struct dk_err *err);
 
-/* DK_OK: *batch is the next one. DK_AGAIN: that was all for now (rule 7). DK_AWAY. DK_CORRUPT:
+/* DK_OK: *batch is the next one. DK_AGAIN: that was all for now (rule 8). DK_AWAY. DK_CORRUPT:
  * file, byte and seq in the text. DK_DIVERGED: the log was put back behind what this reader has
  * read. */
 enum dk_status dk_log_reader_next(struct dk_log_reader *reader, struct dk_log_batch *batch,
