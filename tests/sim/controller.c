@@ -354,7 +354,7 @@ static bool take_over(struct controller *controller)
         controller->leader = dk_leader_create(controller->follower, &options);
         dk_follower_close(controller->follower);
         controller->follower = NULL;
-        status = dk_leader_start(controller->leader, &err);
+        status = dk_leader_start(controller->leader, NULL, &err);
     }
     sim_published();
     if (controller->writer != NULL && controller->writer->dead) {
@@ -542,7 +542,7 @@ void sim_controller_stop(struct controller *controller)
     sim_enter(&controller->base);
     if (controller->leader != NULL && !controller->is_open &&
         !dk_leader_is_full(controller->leader)) {
-        if (dk_leader_stop(controller->leader, &err) == DK_OK && !sim->is_shared)
+        if (dk_leader_stop(controller->leader, NULL, &err) == DK_OK && !sim->is_shared)
             save_snapshot(controller);
         sim_published();
     }
