@@ -73,21 +73,6 @@ static enum dk_status check_joins(const struct dk_trail *trail, const char *path
     return DK_OK;
 }
 
-/* At its end: it is what its header says. */
-static enum dk_status check_end(const struct dk_trail *trail, const char *path,
-                                const struct dk_container_about *about, struct dk_err *err)
-{
-    struct dk_head head;
-
-    dk_trail_head(trail, &head);
-    if (memcmp(trail->log, about->log, sizeof(about->log)) != 0 ||
-        memcmp(head.closed, about->closed, sizeof(head.closed)) != 0 ||
-        memcmp(head.chain, about->chain, sizeof(head.chain)) != 0)
-        return dk_fail(err, DK_CORRUPT, "'%s' was altered: its events are not those it was made of",
-                       path);
-    return DK_OK;
-}
-
 static enum dk_status walk_file(struct import *import, const char *path,
                                 enum dk_status (*see)(struct import *import,
                                                       const struct dk_log_batch *batch,
@@ -108,7 +93,7 @@ static enum dk_status walk_file(struct import *import, const char *path,
             status = see(import, &batch, err);
     }
     if (status == DK_END)
-        status = check_end(&import->trail, path, dk_container_about(reader), err);
+        status = dk_container_check(reader, &import->trail, err);
     dk_container_close(reader);
     return status;
 }

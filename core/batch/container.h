@@ -76,6 +76,11 @@ const struct dk_container_about *dk_container_about(const struct dk_container_re
  * DK_CORRUPT: the text names the file, block and byte. */
 enum dk_status dk_container_next(struct dk_container_reader *reader, struct dk_log_batch *batch,
                                  struct dk_err *err);
+
+/* At the end: whether the trail that all its batches have passed came out where the header says.
+ * DK_CORRUPT: they are not those that were exported. */
+enum dk_status dk_container_check(const struct dk_container_reader *reader,
+                                  const struct dk_trail *trail, struct dk_err *err);
 void dk_container_close(struct dk_container_reader *reader); /* NULL is fine */
 
 #endif

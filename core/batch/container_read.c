@@ -506,6 +506,21 @@ enum dk_status dk_container_next(struct dk_container_reader *reader, struct dk_l
     return status;
 }
 
+enum dk_status dk_container_check(const struct dk_container_reader *reader,
+                                  const struct dk_trail *trail, struct dk_err *err)
+{
+    const struct dk_container_about *about = &reader->about;
+    struct dk_head head;
+
+    dk_trail_head(trail, &head);
+    if (memcmp(trail->log, about->log, sizeof(about->log)) != 0 ||
+        memcmp(head.closed, about->closed, sizeof(head.closed)) != 0 ||
+        memcmp(head.chain, about->chain, sizeof(head.chain)) != 0)
+        return dk_fail(err, DK_CORRUPT, "'%s' was altered: its events are not those it was made of",
+                       reader->path);
+    return DK_OK;
+}
+
 void dk_container_close(struct dk_container_reader *reader)
 {
     if (reader == NULL)
