@@ -21,14 +21,13 @@ struct reading {
 
 /* --- searching --- */
 
-static enum dk_status batch_at(const char *log_uri, uint64_t seq, uint64_t *first, uint64_t *last,
-                               int64_t *time, struct dk_err *err)
+static enum dk_status batch_at(struct dk_log_reader *reader, uint64_t seq, uint64_t *first,
+                               uint64_t *last, int64_t *time, struct dk_err *err)
 {
-    struct dk_log_reader *reader = NULL;
     struct dk_log_batch batch;
     struct dk_event event;
     struct dk_arena arena;
-    enum dk_status status = dk_log_reader_open(&reader, log_uri, seq, err);
+    enum dk_status status = dk_log_reader_seek(reader, seq, err);
 
     dk_arena_init(&arena, &dk_heap);
     if (status == DK_OK)
@@ -41,12 +40,11 @@ static enum dk_status batch_at(const char *log_uri, uint64_t seq, uint64_t *firs
     }
     if (status == DK_OK)
         *time = event.meta.time;
-    dk_log_reader_close(reader);
     dk_arena_release(&arena);
     return status;
 }
 
-enum dk_status dk_log_seek_time(const char *log_uri, uint64_t seq_limit, int64_t time,
+static enum dk_status seek_time(struct dk_log_reader *reader, uint64_t seq_limit, int64_t time,
                                 uint64_t *seq, struct dk_err *err)
 {
     uint64_t low = 1, high = seq_limit + 1; /* the batch wanted begins in low..high */
@@ -54,8 +52,7 @@ enum dk_status dk_log_seek_time(const char *log_uri, uint64_t seq_limit, int64_t
     while (low < high) {
         uint64_t first, last;
         int64_t here;
-        enum dk_status status =
-            batch_at(log_uri, low + (high - low) / 2, &first, &last, &here, err);
+        enum dk_status status = batch_at(reader, low + (high - low) / 2, &first, &last, &here, err);
 
         if (status != DK_OK && status != DK_AGAIN)
             return status;
@@ -66,6 +63,18 @@ enum dk_status dk_log_seek_time(const char *log_uri, uint64_t seq_limit, int64_t
     }
     *seq = low;
     return DK_OK;
+}
+
+enum dk_status dk_log_seek_time(const char *log_uri, uint64_t seq_limit, int64_t time,
+                                uint64_t *seq, struct dk_err *err)
+{
+    struct dk_log_reader *reader = NULL;
+    enum dk_status status = dk_log_reader_open(&reader, log_uri, 1, err);
+
+    if (status == DK_OK)
+        status = seek_time(reader, seq_limit, time, seq, err);
+    dk_log_reader_close(reader);
+    return status;
 }
 
 #define PROBE_EVENTS_MAX 20000u /* read on for an id, at one place of the log */
@@ -84,13 +93,12 @@ static int64_t id_given(const struct dk_event *event)
 
 /* The first id that is given out from the batch with `seq` on: *id, 0 when there is none near; and
  * where that batch begins. */
-static enum dk_status id_from(const char *log_uri, uint64_t seq, uint64_t *first, int64_t *id,
-                              struct dk_err *err)
+static enum dk_status id_from(struct dk_log_reader *reader, uint64_t seq, uint64_t *first,
+                              int64_t *id, struct dk_err *err)
 {
-    struct dk_log_reader *reader = NULL;
     struct dk_log_batch batch;
     struct dk_arena arena;
-    enum dk_status status = dk_log_reader_open(&reader, log_uri, seq, err);
+    enum dk_status status = dk_log_reader_seek(reader, seq, err);
     uint32_t read = 0;
 
     *id = 0;
@@ -111,21 +119,20 @@ static enum dk_status id_from(const char *log_uri, uint64_t seq, uint64_t *first
             *first = batch.seq_first;
         read += status == DK_OK ? batch.count : 0;
     }
-    dk_log_reader_close(reader);
     dk_arena_release(&arena);
     return status == DK_AGAIN ? DK_OK : status;
 }
 
 /* A seq at or before the event that gave out `job`; near it, where ids are given out often. */
-static enum dk_status seek_id(const char *log_uri, uint64_t seq_limit, int64_t job, uint64_t *seq,
-                              struct dk_err *err)
+static enum dk_status seek_id(struct dk_log_reader *reader, uint64_t seq_limit, int64_t job,
+                              uint64_t *seq, struct dk_err *err)
 {
     uint64_t low = 1, high = seq_limit + 1;
 
     while (high - low > PROBE_NEAR) {
         uint64_t middle = low + (high - low) / 2, first;
         int64_t id;
-        enum dk_status status = id_from(log_uri, middle, &first, &id, err);
+        enum dk_status status = id_from(reader, middle, &first, &id, err);
 
         if (status != DK_OK)
             return status;
@@ -138,6 +145,19 @@ static enum dk_status seek_id(const char *log_uri, uint64_t seq_limit, int64_t j
     }
     *seq = low;
     return DK_OK;
+}
+
+static enum dk_status find_id(const struct dk_life_question *question, uint64_t *seq,
+                              struct dk_err *err)
+{
+    struct dk_log_reader *reader = NULL;
+    enum dk_status status = dk_log_reader_open(&reader, question->log_uri, 1, err);
+
+    if (status == DK_OK)
+        status = seek_id(reader, question->seq_limit,
+                         question->array_job != 0 ? question->array_job : question->job, seq, err);
+    dk_log_reader_close(reader);
+    return status;
 }
 
 /* --- which events are about it --- */
@@ -352,8 +372,7 @@ static enum dk_status read_once(struct reading *reading, struct dk_life_question
         status =
             dk_log_seek_time(question->log_uri, question->seq_limit, question->submit, &seq, err);
     else
-        status = seek_id(question->log_uri, question->seq_limit,
-                         question->array_job != 0 ? question->array_job : question->job, &seq, err);
+        status = find_id(question, &seq, err);
     if (status == DK_OK)
         status = read_from(reading, question, seq, &next, err);
     if (status == DK_OK)

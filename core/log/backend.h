@@ -43,6 +43,8 @@ struct dk_log_backend {
     enum dk_status (*reader_next)(struct dk_log_reader *reader, struct dk_log_batch *batch,
                                   struct dk_err *err);
     enum dk_status (*reader_wait)(struct dk_log_reader *reader, int timeout_ms, struct dk_err *err);
+    enum dk_status (*reader_seek)(struct dk_log_reader *reader, uint64_t seq_from,
+                                  struct dk_err *err);
     int (*reader_fd)(const struct dk_log_reader *reader); /* NULL: it has none */
     enum dk_status (*reader_skip_gap)(struct dk_log_reader *reader, uint64_t *first,
                                       uint64_t *limit, struct dk_err *err);

@@ -41,6 +41,8 @@ enum dk_status dk_file_reader_open(struct dk_log_reader **out, const char *place
                                    struct dk_err *err);
 enum dk_status dk_file_reader_next(struct dk_log_reader *reader, struct dk_log_batch *batch,
                                    struct dk_err *err);
+enum dk_status dk_file_reader_seek(struct dk_log_reader *base, uint64_t seq_from,
+                                   struct dk_err *err);
 enum dk_status dk_file_reader_wait(struct dk_log_reader *reader, int timeout_ms,
                                    struct dk_err *err);
 enum dk_status dk_file_reader_skip_gap(struct dk_log_reader *reader, uint64_t *first,

@@ -62,6 +62,19 @@ enum dk_status dk_file_reader_open(struct dk_log_reader **out, const char *place
     return DK_OK;
 }
 
+enum dk_status dk_file_reader_seek(struct dk_log_reader *base, uint64_t seq_from,
+                                   struct dk_err *err)
+{
+    struct file_reader *reader = (struct file_reader *)base;
+
+    (void)err;
+    dk_segment_close(&reader->segment);
+    reader->base.seq_next = reader->seq_from = seq_from;
+    reader->passed = 0;
+    reader->gap.count = 0;
+    return DK_OK;
+}
+
 void dk_file_reader_close(struct dk_log_reader *base)
 {
     struct file_reader *reader = (struct file_reader *)base;

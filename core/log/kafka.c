@@ -277,6 +277,7 @@ const struct dk_log_backend dk_log_backend_kafka = {
     .reader_open = dk_kafka_reader_open,
     .reader_next = dk_kafka_reader_next,
     .reader_wait = dk_kafka_reader_wait,
+    .reader_seek = dk_kafka_reader_seek,
     .reader_fd = dk_kafka_reader_fd,
     .reader_skip_gap = kafka_skip_gap,
     .reader_close = dk_kafka_reader_close,

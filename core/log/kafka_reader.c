@@ -102,6 +102,21 @@ enum dk_status dk_kafka_reader_open(struct dk_log_reader **out, const char *plac
     return DK_OK;
 }
 
+enum dk_status dk_kafka_reader_seek(struct dk_log_reader *base, uint64_t seq_from,
+                                    struct dk_err *err)
+{
+    struct kafka_reader *reader = of(base);
+
+    drop_batch(reader);
+    reader->base.seq_next = 1;
+    reader->seq_from = seq_from;
+    reader->epoch = 0;
+    reader->has_place = reader->is_restoring = reader->was_at_end = false;
+    reader->cut_since_ms = 0;
+    reader->failed.status = DK_OK;
+    return dk_kafka_tap_find(&reader->tap, seq_from, DK_KAFKA_OPEN_MS, err);
+}
+
 uint32_t dk_kafka_reader_epoch(const struct dk_log_reader *base)
 {
     return ((const struct kafka_reader *)base)->epoch;

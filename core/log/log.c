@@ -169,6 +169,12 @@ enum dk_status dk_log_reader_wait(struct dk_log_reader *reader, int timeout_ms, 
     return reader->backend->reader_wait(reader, timeout_ms, err);
 }
 
+enum dk_status dk_log_reader_seek(struct dk_log_reader *reader, uint64_t seq_from,
+                                  struct dk_err *err)
+{
+    return reader->backend->reader_seek(reader, seq_from != 0 ? seq_from : 1, err);
+}
+
 int dk_log_reader_fd(const struct dk_log_reader *reader)
 {
     return reader->backend->reader_fd != NULL ? reader->backend->reader_fd(reader) : -1;

@@ -137,6 +137,10 @@ int dk_log_reader_fd(const struct dk_log_reader *reader);
 enum dk_status dk_log_reader_skip_gap(struct dk_log_reader *reader, uint64_t *first,
                                       uint64_t *limit, struct dk_err *err);
 
+/* Goes to another place, as if it had been opened there: cheaper where opening is dear. */
+enum dk_status dk_log_reader_seek(struct dk_log_reader *reader, uint64_t seq_from,
+                                  struct dk_err *err);
+
 uint64_t dk_log_reader_seq_next(const struct dk_log_reader *reader);
 void dk_log_reader_close(struct dk_log_reader *reader); /* NULL is fine */
 

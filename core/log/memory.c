@@ -242,6 +242,18 @@ static enum dk_status memory_reader_open(struct dk_log_reader **out, const char 
     return DK_OK;
 }
 
+static enum dk_status memory_reader_seek(struct dk_log_reader *base, uint64_t seq_from,
+                                         struct dk_err *err)
+{
+    struct memory_reader *reader = (struct memory_reader *)base;
+
+    (void)err;
+    reader->base.seq_next = 1;
+    reader->index = 0;
+    reader->seq_from = seq_from;
+    return DK_OK;
+}
+
 static const uint8_t *frame_at(struct memory_reader *reader)
 {
     const uint8_t *bytes = NULL;
@@ -382,6 +394,7 @@ const struct dk_log_backend dk_log_backend_memory = {
     .reader_open = memory_reader_open,
     .reader_next = memory_reader_next,
     .reader_wait = memory_reader_wait,
+    .reader_seek = memory_reader_seek,
     .reader_skip_gap = memory_reader_skip_gap,
     .reader_close = memory_reader_close,
     .stat = memory_stat,

@@ -211,6 +211,31 @@ static void a_reader_starts_with_the_batch_that_has_its_seq(void **state)
     must_close(log);
 }
 
+static void a_reader_goes_to_another_place_as_if_opened_there(void **state)
+{
+    struct dk_log *log = start();
+    struct dk_log_reader *reader;
+    struct dk_log_batch batch;
+    struct dk_err err;
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        must_append(log, 10);
+        must_sync(log);
+    }
+    assert_int_equal(dk_log_reader_open(&reader, uri, 1, &err), DK_OK);
+    for (uint64_t seq = 195; seq > 0; seq -= 13) {
+        assert_int_equal(dk_log_reader_seek(reader, seq, &err), DK_OK);
+        assert_int_equal(dk_log_reader_next(reader, &batch, &err), DK_OK);
+        assert_int_equal(batch.seq_first, (seq - 1) / 10 * 10 + 1);
+    }
+    while (dk_log_reader_next(reader, &batch, &err) == DK_OK)
+        continue;
+    assert_int_equal(dk_log_reader_seq_next(reader), 201);
+    dk_log_reader_close(reader);
+    must_close(log);
+}
+
 static void a_reader_ahead_of_the_log_waits_for_its_seq(void **state)
 {
     struct dk_log *log = start();
@@ -497,6 +522,7 @@ int conformance_run(const struct conformance_backend *which)
         TEST(closing_without_sync_drops_what_is_staged),
         TEST(there_is_one_writer_and_the_next_has_a_higher_epoch),
         TEST(a_reader_starts_with_the_batch_that_has_its_seq),
+        TEST(a_reader_goes_to_another_place_as_if_opened_there),
         TEST(a_reader_ahead_of_the_log_waits_for_its_seq),
         TEST(a_reader_follows_the_log_over_a_takeover),
         TEST(readers_that_sleep_are_woken_by_every_sync),
