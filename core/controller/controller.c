@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AGAIN_S = 1, CONFIRM_MS = 5000 };
+enum { AGAIN_MS = 1000, CONFIRM_MS = 5000 };
 
 int64_t controller_real_us(void)
 {
@@ -198,10 +199,12 @@ static void close_all(struct controller *controller)
 
 /* Whether a controller that has stopped leading may stand by again, and goes on from there:
  * `status` is why it stopped. */
-static enum dk_status stand_back(struct controller *controller, enum dk_status status,
+static enum dk_status stand_back(struct controller *controller, enum dk_status status, bool *stop,
                                  struct dk_err *err)
 {
-    if (!controller->has_door || (status != DK_FENCED && status != DK_IO))
+    struct pollfd stop_fd = { .fd = controller->options->stop_fd, .events = POLLIN };
+
+    if (!controller->has_door || (status != DK_FENCED && status != DK_IO && status != DK_AWAY))
         return status;
     dk_journal(DK_JOURNAL_WARNING, "%s: %s; nothing of ours is written from here on",
                status == DK_FENCED ? "fenced" : "no longer leading", err->text);
@@ -209,10 +212,10 @@ static enum dk_status stand_back(struct controller *controller, enum dk_status s
     dk_mail_close(controller->mail);
     controller->mail = NULL;
     do {
-        (void)sleep(AGAIN_S);
-        status = open_mail(controller, err);
-    } while (status == DK_IO);
-    if (status == DK_OK && dk_lead_confirm(controller->lead, CONFIRM_MS, err) == DK_OK)
+        *stop = poll(&stop_fd, 1, AGAIN_MS) > 0;
+        status = *stop ? DK_OK : open_mail(controller, err);
+    } while (status == DK_AWAY);
+    if (status == DK_OK && !*stop && dk_lead_confirm(controller->lead, CONFIRM_MS, err) == DK_OK)
         controller->term = 0; /* the lead is ours still: the writer between had no right to */
     return status;
 }
@@ -229,7 +232,7 @@ static enum dk_status run(struct controller *controller, struct dk_err *err)
             controller->aside = NULL;
             status = controller_lead(controller, &stop, err);
             if (status != DK_OK)
-                status = stand_back(controller, status, err);
+                status = stand_back(controller, status, &stop, err);
         }
     }
     return status;
