@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AGAIN_MS = 1000, CONFIRM_MS = 5000 };
+enum { AGAIN_MS = 1000 };
 
 int64_t controller_real_us(void)
 {
@@ -215,8 +215,7 @@ static enum dk_status stand_back(struct controller *controller, enum dk_status s
         *stop = poll(&stop_fd, 1, AGAIN_MS) > 0;
         status = *stop ? DK_OK : open_mail(controller, err);
     } while (status == DK_AWAY);
-    if (status == DK_OK && !*stop && dk_lead_confirm(controller->lead, CONFIRM_MS, err) == DK_OK)
-        controller->term = 0; /* the lead is ours still: the writer between had no right to */
+    controller->is_doubtful = true;
     return status;
 }
 

@@ -24,8 +24,9 @@ struct controller {
     struct dk_http_server *aside;  /* of a standby without a door: its status only */
     struct dk_secrets *secrets;    /* with a door always, else while it leads */
     struct dk_lead *lead;
-    uint64_t term;   /* of the lead in which we lead or led */
-    int64_t started; /* this process, microseconds since 1970 */
+    uint64_t term;    /* of the lead in which we lead or led */
+    bool is_doubtful; /* it ended, and nobody has said yet that the lead is not ours any more */
+    int64_t started;  /* this process, microseconds since 1970 */
     int64_t role_since;
     int64_t lag_us; /* how old the last batch was when it was read */
 

@@ -10,7 +10,8 @@ enum {
     FIRST_MS = 200, /* for the lead, before reading along is worth its while */
     NO_LOG_MS = 200,
     READ_MS = 50, /* a log that can't be waited for beside other things */
-    REST_MS = 1000
+    REST_MS = 1000,
+    CONFIRM_MS = 1000
 };
 
 static void see(void *context, const struct dk_event *event)
@@ -101,13 +102,22 @@ static void rest(struct controller *controller, int timeout_ms, bool *stop)
         *stop = true;
 }
 
-/* A term that is not the one that we lost. */
+/* A new term; or the one in which we led, if the lead is ours still: then the writer that came
+ * between had no right to, or there was none. */
 static bool may_lead(struct controller *controller)
 {
     uint64_t term = dk_lead_term(controller->lead);
+    bool is_new = term != controller->term;
+    enum dk_status status;
 
-    if (term == 0 || term == controller->term)
+    if (term == 0 || (!is_new && !controller->is_doubtful))
         return false;
+    if (!is_new) {
+        status = dk_lead_confirm(controller->lead, CONFIRM_MS, NULL);
+        controller->is_doubtful = status == DK_AGAIN;
+        return status == DK_OK;
+    }
+    controller->is_doubtful = false;
     controller->term = term;
     return true;
 }
@@ -121,7 +131,7 @@ enum dk_status controller_stand_by(struct controller *controller, bool *stop, st
     if (may_lead(controller) || *stop)
         return DK_OK;
     controller->role_since = controller_real_us();
-    dk_journal(DK_JOURNAL_INFO, "standing by: another controller leads");
+    dk_journal(DK_JOURNAL_INFO, "standing by");
     if (!controller->has_door && controller->aside == NULL)
         status = controller_listen_aside(controller, err);
     while (status == DK_OK && !*stop && !may_lead(controller)) {
