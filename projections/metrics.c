@@ -294,6 +294,14 @@ static void log_write(const struct dk_metrics *metrics, const struct dk_gauges *
     say(writer, "docket_questions_failed_total %llu\n", (unsigned long long)gauges->http_failed);
     gauge(writer, "docket_questions_waiting", "long polls that wait",
           (int64_t)gauges->http_waiting);
+    family(writer, "docket_credentials", "counter",
+           "calls over TCP, by what their credential proved");
+    say(writer, "docket_credentials_total{result=\"good\"} %llu\n",
+        (unsigned long long)gauges->credentials.good);
+    say(writer, "docket_credentials_total{result=\"refused\"} %llu\n",
+        (unsigned long long)gauges->credentials.refused);
+    say(writer, "docket_credentials_total{result=\"unavailable\"} %llu\n",
+        (unsigned long long)gauges->credentials.unavailable);
 }
 
 static void now_write(const struct dk_gauges *gauges, struct writer *writer)
@@ -496,6 +504,10 @@ static void gauges_stats(const struct dk_gauges *gauges, struct writer *writer)
     pair(writer, "questions", (int64_t)gauges->http_requests, true);
     pair(writer, "failed", (int64_t)gauges->http_failed, true);
     pair(writer, "waiting", (int64_t)gauges->http_waiting, false);
+    say(writer, "},\"credentials\":{");
+    pair(writer, "good", (int64_t)gauges->credentials.good, true);
+    pair(writer, "refused", (int64_t)gauges->credentials.refused, true);
+    pair(writer, "unavailable", (int64_t)gauges->credentials.unavailable, false);
     say(writer, "},");
     pair(writer, "orders", (int64_t)gauges->orders, false);
 }

@@ -94,7 +94,10 @@ struct dk_gauges {
     } nodes;
     int64_t cores, cores_used, gpus, gpus_used, memory_mib, memory_mib_used;
     uint64_t http_requests, http_failed, http_waiting; /* questions; long polls waiting now */
-    uint64_t orders;                                   /* outstanding, of all nodes */
+    struct {
+        uint64_t good, refused, unavailable;
+    } credentials;   /* of who asked over TCP */
+    uint64_t orders; /* outstanding, of all nodes */
     int64_t history_seq;
     uint64_t history_rows, history_bytes;
     const struct dk_gauges_partition *partitions;

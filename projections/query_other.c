@@ -304,6 +304,7 @@ static void gauge(struct dk_ask *ask, struct dk_gauges *gauges)
 {
     struct dk_projector *projector = ask->projector;
     struct dk_gauges_partition *partitions;
+    struct dk_prover_stats credentials;
     struct dk_history_stat stat;
     struct dk_live_site site;
 
@@ -315,6 +316,10 @@ static void gauge(struct dk_ask *ask, struct dk_gauges *gauges)
                                   .http_waiting = dk_waits_count(projector->waits),
                                   .orders = dk_live_orders_outstanding(projector->live),
                                   .history_seq = dk_history_seq(projector->history) };
+    dk_prover_stats(projector->prover, &credentials);
+    gauges->credentials.good = credentials.proven;
+    gauges->credentials.refused = credentials.refused;
+    gauges->credentials.unavailable = credentials.unavailable;
     dk_live_counts(projector->live, gauges->jobs);
     dk_live_site_open(projector->live, &site);
     gauge_nodes(gauges, &site);

@@ -42,7 +42,7 @@ class Site:
         self.folder(self.cluster.dir, self.munged, listen=f"127.0.0.1:{self.control}, [::1]:{self.control}",
                     listen_query=f"127.0.0.1:{self.query}")
         self.remote = self.folder(root / "remote", self.remote_munged)
-        self.agents = []
+        self.agents, self.projectors = [], []
 
     def folder(self, path, munged, **more):
         """A folder with docket.conf alone, as a host has it that runs none of the daemons."""
@@ -56,15 +56,35 @@ class Site:
     def agent(self, name, projectors=None, munged=None):
         """An agent on a host of its own; its remarks are in the file that is returned."""
         self.folder(self.cluster.root / name, munged or self.remote_munged)
-        said = self.cluster.root / f"{name}.said"
-        self.agents.append(subprocess.Popen(
-            [BUILD / "bin/docketd-node", "--dir", self.cluster.root / name, "--name", name,
-             "--topology", "Package:1 Core:2 PU:1", "--memory", "1000",
-             *(["--projectors", projectors] if projectors else [])],
-            env=self.cluster.environment, stderr=said.open("w")))
+        process, said = self.spawn(
+            name, "docketd-node", "--name", name, "--topology", "Package:1 Core:2 PU:1", "--memory", "1000",
+            *(["--projectors", projectors] if projectors else []))
+        self.agents.append(process)
         return said
 
+    def spawn(self, name, program, *words):
+        """The process, and the file of its remarks."""
+        said = self.cluster.root / f"{name}.said"
+        with said.open("w") as file:
+            return subprocess.Popen([BUILD / "bin" / program, "--dir", self.cluster.root / name, *words],
+                                    env=self.cluster.environment, stderr=file), said
+
+    def projector(self, name):
+        """Another projector of the same log, with views of its own: its process and port."""
+        c, port = self.cluster, free_port()
+        path = c.root / name
+        self.folder(path, self.munged, listen_query=f"127.0.0.1:{port}", log=f"file:{c.dir}/log")
+        for what in ("blobs", "cluster.key", "user.keys"):
+            (path / what).symlink_to(c.dir / what)
+        for what in ("run", "views"):
+            (path / what).mkdir()
+        self.projectors.append(self.spawn(name, "docketd-projector")[0])
+        return self.projectors[-1], port
+
     def remove(self):
+        for projector in self.projectors:
+            projector.kill()
+            projector.wait()
         for agent in self.agents:
             agent.send_signal(signal.SIGUSR1)
         for agent in self.agents:
@@ -72,9 +92,13 @@ class Site:
         for munged in (self.munged, self.remote_munged, self.foreign_munged):
             if munged.process:
                 munged.hang(False)
+        found = [path.name for path in self.cluster.root.glob("*.said")
+                 if any(word in path.read_text() for word in ("Sanitizer:", "runtime error:", "internal error"))]
         self.cluster.remove()
         for munged in (self.munged, self.remote_munged, self.foreign_munged):
             munged.stop()
+        if found:
+            raise AssertionError(f"a sanitizer or check complained: {found}")
 
 
 CANCEL = json.dumps({"type": "CancelJob", "job": 999999}).encode()
@@ -265,6 +289,20 @@ class OverTcp(unittest.TestCase):
         job = c.submit("-w", "far", "-o", "far.out", "--wrap", "echo ran on $SLURMD_NODENAME")
         c.wait_state(job, "COMPLETED")
         self.assertEqual((c.work / "far.out").read_text(), "ran on far\n")
+
+    def test_an_agent_goes_on_when_its_projector_dies(self):
+        c = self.cluster
+        projector, port = self.site.projector("second")
+        said = self.site.agent("twice", f"127.0.0.1:{port}, 127.0.0.1:{self.site.query}")
+        wait_for("the node", 20, lambda: "twice" in c.good("sinfo", "-h", "-N", "-t", "idle", "-o", "%N"))
+        runs = c.submit("-w", "twice", "-n1", "-o", "twice.out", "--wrap", "echo begun; sleep 3; echo ended")
+        wait_for("its beginning", 20, lambda: (c.work / "twice.out").exists())
+        projector.kill()
+        follows = c.submit("-w", "twice", "-n1", "--wrap", "true")
+        for job in (runs, follows):
+            c.wait_state(job, "COMPLETED")
+        self.assertEqual((c.work / "twice.out").read_text(), "begun\nended\n")
+        self.assertEqual(said.read_text().count("warning"), 0, said.read_text())
 
     def test_orders_without_proof_start_nothing(self):
         c = self.cluster

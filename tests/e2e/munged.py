@@ -42,10 +42,11 @@ class Munged:
 
     def start(self):
         """Once it is there: a new process, which remembers no credential."""
-        self.process = subprocess.Popen(
-            ["munged", "--foreground", "--force", f"--key-file={self.folder}/key", f"--socket={self.socket}",
-             f"--pid-file={self.folder}/pid", f"--log-file={self.folder}/log", f"--seed-file={self.folder}/seed"],
-            stderr=(self.folder / "said").open("a"), stdout=subprocess.DEVNULL)
+        with (self.folder / "said").open("a") as said:
+            self.process = subprocess.Popen(
+                ["munged", "--foreground", "--force", f"--key-file={self.folder}/key", f"--socket={self.socket}",
+                 f"--pid-file={self.folder}/pid", f"--log-file={self.folder}/log", f"--seed-file={self.folder}/seed"],
+                stderr=said, stdout=subprocess.DEVNULL)
         wait_for("munged", 10, lambda: self.decodes(self.credential(b"x" * 32)))
         return self
 
