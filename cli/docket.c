@@ -112,6 +112,11 @@ static const struct cli_command commands[] = {
       cli_acct_usage_options, cli_acct_usage },
     { "stats", "", 0, 0, "Print counters of the cluster.\nexample: docket stats --json",
       cli_stats_options, cli_stats },
+    { "controllers", "", 0, 0,
+      "Say which controller leads and which stand by, how far behind, and who led before.\n"
+      "Exits with 4 when none that leads can be reached.\n"
+      "example: docket controllers --epochs 20",
+      cli_controllers_options, cli_controllers },
 #define X(name, operands, least, most, summary, options, run)                                      \
     { name, operands, least, most, summary, options, exec_config },
     CLI_CONFIG_COMMANDS(X)
