@@ -49,6 +49,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
     status = dk_place_find(&place, values.dir, true, &err);
     if (status == DK_OK)
         status = dk_place_set(&place, "listen_query", values.listen, &err);
+    if (status == DK_OK)
+        status = dk_place_make(&place, &err);
     projector.place = &place;
     projector.stop_fd = daemon_stop_fd();
     if (status == DK_OK)
