@@ -206,7 +206,7 @@ static enum dk_status kafka_open(struct dk_log **out, const char *place,
     if (status == DK_OK)
         status = dk_kafka_topic_make(log->writer.client, &log->place, DK_KAFKA_EVENTS, err);
     if (status == DK_OK)
-        status = dk_kafka_reader_open(&reader, place, UINT64_MAX, err);
+        status = dk_kafka_tail_open(&reader, place, err);
     if (status == DK_OK)
         status = take_over(log, reader, options->restore, err);
     dk_log_reader_close(reader);

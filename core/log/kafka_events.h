@@ -47,6 +47,7 @@ enum dk_status dk_kafka_range(rd_kafka_t *client, const struct dk_kafka_place *p
 struct dk_kafka_tap {
     const struct dk_kafka_place *place;
     rd_kafka_t *client;
+    rd_kafka_t *asker; /* NULL until it is worth it */
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *queue;
     char name[DK_KAFKA_TOPIC_MAX];
@@ -57,9 +58,9 @@ struct dk_kafka_tap {
 };
 
 /* DK_NOT_FOUND, DK_AWAY, DK_UNSUPPORTED as dk_kafka_topic_find. Close it in any case; `place` is
- * borrowed. */
+ * borrowed. A fetch at the end of the topic waits for wait_ms at the broker. */
 enum dk_status dk_kafka_tap_open(struct dk_kafka_tap *tap, const struct dk_kafka_place *place,
-                                 struct dk_err *err);
+                                 int wait_ms, struct dk_err *err);
 void dk_kafka_tap_close(struct dk_kafka_tap *tap);
 
 enum dk_status dk_kafka_tap_seek(struct dk_kafka_tap *tap, int64_t offset, struct dk_err *err);
@@ -70,6 +71,11 @@ enum dk_status dk_kafka_tap_seek(struct dk_kafka_tap *tap, int64_t offset, struc
 enum dk_status dk_kafka_tap_take(struct dk_kafka_tap *tap, int timeout_ms,
                                  rd_kafka_message_t **message, struct dk_err *err);
 void dk_kafka_tap_drain(struct dk_kafka_tap *tap);
+
+/* Where what is committed ends, asked of the broker now. A broker answers nothing else on a link on
+ * which a fetch waits, so who follows asks on one of its own. */
+enum dk_status dk_kafka_tap_limit(struct dk_kafka_tap *tap, bool is_following, int timeout_ms,
+                                  int64_t *limit, struct dk_err *err);
 
 /* Seeks to where reading finds the batch with `seq`, or the last ones if it is not there yet; not
  * far before it. Patience is how long a broker may be silent. */
@@ -110,6 +116,8 @@ enum dk_status dk_kafka_write(struct dk_kafka_writer *writer, const struct dk_ka
 
 enum dk_status dk_kafka_reader_open(struct dk_log_reader **out, const char *place,
                                     uint64_t seq_from, struct dk_err *err);
+enum dk_status dk_kafka_tail_open(struct dk_log_reader **out, const char *place,
+                                  struct dk_err *err); /* of the last batch, and soon closed */
 enum dk_status dk_kafka_reader_next(struct dk_log_reader *reader, struct dk_log_batch *batch,
                                     struct dk_err *err);
 enum dk_status dk_kafka_reader_wait(struct dk_log_reader *reader, int timeout_ms,

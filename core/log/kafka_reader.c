@@ -26,7 +26,9 @@ enum {
     FOLLOWED_MS = 500, /* how long a broker may be silent to one who had read all */
     AWAY_MS = 100,     /* to one who was told already that it is away */
     CUT_MS = 5000,     /* a new leader of the partition may not know its end at first */
-    RECORDS_MIN = 64
+    RECORDS_MIN = 64,
+    WAIT_MS = 100, /* of a fetch, for something to come: it comes at once nevertheless */
+    WAIT_TAIL_MS = 5
 };
 
 struct kafka_reader {
@@ -78,8 +80,8 @@ void dk_kafka_reader_close(struct dk_log_reader *base)
     free(reader);
 }
 
-enum dk_status dk_kafka_reader_open(struct dk_log_reader **out, const char *place,
-                                    uint64_t seq_from, struct dk_err *err)
+static enum dk_status open_at(struct dk_log_reader **out, const char *place, uint64_t seq_from,
+                              int wait_ms, struct dk_err *err)
 {
     struct kafka_reader *reader = calloc(1, sizeof(*reader));
     enum dk_status status;
@@ -91,7 +93,7 @@ enum dk_status dk_kafka_reader_open(struct dk_log_reader **out, const char *plac
     reader->tap.fd = -1;
     status = dk_kafka_place_init(&reader->place, place, err);
     if (status == DK_OK)
-        status = dk_kafka_tap_open(&reader->tap, &reader->place, err);
+        status = dk_kafka_tap_open(&reader->tap, &reader->place, wait_ms, err);
     if (status == DK_OK)
         status = dk_kafka_tap_find(&reader->tap, seq_from, DK_KAFKA_OPEN_MS, err);
     if (status != DK_OK) {
@@ -100,6 +102,17 @@ enum dk_status dk_kafka_reader_open(struct dk_log_reader **out, const char *plac
     }
     *out = &reader->base;
     return DK_OK;
+}
+
+enum dk_status dk_kafka_reader_open(struct dk_log_reader **out, const char *place,
+                                    uint64_t seq_from, struct dk_err *err)
+{
+    return open_at(out, place, seq_from, WAIT_MS, err);
+}
+
+enum dk_status dk_kafka_tail_open(struct dk_log_reader **out, const char *place, struct dk_err *err)
+{
+    return open_at(out, place, UINT64_MAX, WAIT_TAIL_MS, err);
 }
 
 enum dk_status dk_kafka_reader_seek(struct dk_log_reader *base, uint64_t seq_from,
@@ -298,16 +311,15 @@ static int patience(const struct kafka_reader *reader)
 static enum dk_status find_end(struct kafka_reader *reader, struct dk_err *err)
 {
     int patience_ms = patience(reader);
-    int64_t end_ms = dk_clock_ms() + patience_ms, first, limit = -1;
+    int64_t end_ms = dk_clock_ms() + patience_ms, limit = -1;
     struct dk_err local;
 
     for (;;) {
         enum dk_status status = DK_OK;
 
         if (limit < 0)
-            status =
-                dk_kafka_range(reader->tap.client, &reader->place, reader->tap.name,
-                               patience_ms < ASK_MS ? patience_ms : ASK_MS, &first, &limit, err);
+            status = dk_kafka_tap_limit(&reader->tap, reader->was_at_end,
+                                        patience_ms < ASK_MS ? patience_ms : ASK_MS, &limit, err);
         if (status == DK_OK)
             status = compare(reader, limit, err != NULL ? err : &local);
         if (status == DK_AWAY)

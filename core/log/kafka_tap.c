@@ -33,9 +33,9 @@ static const struct dk_kafka_setting settings[] = {
 
 /* Of these a property of the place wins. */
 static const struct dk_kafka_setting wishes[] = {
-    { "fetch.wait.max.ms", "100" }, /* of an idle topic; what is written comes at once */
     { "fetch.error.backoff.ms", "20" },
-    { "fetch.message.max.bytes", "2097152" },
+    { "fetch.message.max.bytes", "262144" },
+    { "queued.min.messages", "20000" },
     { "queued.max.messages.kbytes", "16384" },
 };
 
@@ -93,22 +93,34 @@ enum dk_status dk_kafka_range(rd_kafka_t *client, const struct dk_kafka_place *p
 
 /* --- opening --- */
 
-static enum dk_status start_client(struct dk_kafka_tap *tap, struct dk_err *err)
+static enum dk_status start_client(struct dk_kafka_tap *tap, int wait_ms, struct dk_err *err)
 {
     struct dk_kafka_setting
-        all[sizeof(settings) / sizeof(settings[0]) + sizeof(wishes) / sizeof(wishes[0])];
+        all[sizeof(settings) / sizeof(settings[0]) + sizeof(wishes) / sizeof(wishes[0]) + 1];
     size_t count =
         dk_kafka_settings(all, tap->place, settings, sizeof(settings) / sizeof(settings[0]), wishes,
                           sizeof(wishes) / sizeof(wishes[0]));
+    char wait[16];
     rd_kafka_conf_t *conf;
     enum dk_status status;
 
+    (void)snprintf(wait, sizeof(wait), "%d", wait_ms);
+    all[count++] = (struct dk_kafka_setting){ "fetch.wait.max.ms", wait };
     status = dk_kafka_conf(&conf, tap->place, all, count, err);
     return status == DK_OK ? dk_kafka_start(&tap->client, RD_KAFKA_CONSUMER, conf, err) : status;
 }
 
+static enum dk_status start_asker(struct dk_kafka_tap *tap, struct dk_err *err)
+{
+    rd_kafka_conf_t *conf;
+    enum dk_status status =
+        dk_kafka_conf(&conf, tap->place, settings, sizeof(settings) / sizeof(settings[0]), err);
+
+    return status == DK_OK ? dk_kafka_start(&tap->asker, RD_KAFKA_CONSUMER, conf, err) : status;
+}
+
 enum dk_status dk_kafka_tap_open(struct dk_kafka_tap *tap, const struct dk_kafka_place *place,
-                                 struct dk_err *err)
+                                 int wait_ms, struct dk_err *err)
 {
     enum dk_status status;
 
@@ -118,7 +130,7 @@ enum dk_status dk_kafka_tap_open(struct dk_kafka_tap *tap, const struct dk_kafka
     tap->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (tap->fd < 0)
         return dk_fail(err, DK_IO, "no eventfd: %s", strerror(errno));
-    status = start_client(tap, err);
+    status = start_client(tap, wait_ms, err);
     if (status == DK_OK)
         status = dk_kafka_topic_find(tap->client, place, DK_KAFKA_EVENTS, err);
     if (status != DK_OK)
@@ -148,6 +160,8 @@ void dk_kafka_tap_close(struct dk_kafka_tap *tap)
         rd_kafka_topic_destroy(tap->topic);
     if (tap->client != NULL)
         rd_kafka_destroy(tap->client);
+    if (tap->asker != NULL)
+        rd_kafka_destroy(tap->asker);
     if (tap->fd >= 0)
         (void)close(tap->fd);
     memset(tap, 0, sizeof(*tap));
@@ -237,6 +251,20 @@ void dk_kafka_tap_drain(struct dk_kafka_tap *tap)
     (void)rd_kafka_poll(tap->client, 0);
 }
 
+enum dk_status dk_kafka_tap_limit(struct dk_kafka_tap *tap, bool is_following, int timeout_ms,
+                                  int64_t *limit, struct dk_err *err)
+{
+    enum dk_status status = DK_OK;
+    int64_t first;
+
+    if (is_following && tap->asker == NULL)
+        status = start_asker(tap, err);
+    if (status != DK_OK)
+        return status;
+    return dk_kafka_range(is_following ? tap->asker : tap->client, tap->place, tap->name,
+                          timeout_ms, &first, limit, err);
+}
+
 /* --- finding a seq --- */
 
 /* The first record at or behind `offset`, and below `limit`: DK_OK; DK_END: there is none. */
@@ -278,8 +306,8 @@ enum dk_status dk_kafka_tap_find(struct dk_kafka_tap *tap, uint64_t seq, int pat
 {
     struct dk_kafka_head head;
     int64_t first = 0, high = 0, limit, at = 0;
-    enum dk_status status =
-        dk_kafka_range(tap->client, tap->place, tap->name, patience_ms, &first, &high, err);
+    enum dk_status status = dk_kafka_range(tap->asker != NULL ? tap->asker : tap->client,
+                                           tap->place, tap->name, patience_ms, &first, &high, err);
     int64_t low = first, from = first;
 
     limit = high;
