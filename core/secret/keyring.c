@@ -23,7 +23,8 @@
 
 enum { MAGIC = 0x314B4B44, VERSION = 1, PATH_SIZE = 4400 };
 enum { KIND_FREE, KIND_KEY, KIND_ERASED };
-enum { CHUNK = 512, NONE = UINT32_MAX };
+enum { CHUNK = 512 };
+#define NONE UINT32_MAX /* no enumerator: clang holds those to int */
 enum {
     NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
     TAG_SIZE = crypto_aead_xchacha20poly1305_ietf_ABYTES
