@@ -121,9 +121,10 @@ class OverTcp(unittest.TestCase):
 
     # --- calls made by hand ---
 
-    def call(self, credential, body=CANCEL, method="POST", target="/v1/requests", port=None, timeout=60, **headers):
+    def call(self, credential, body=CANCEL, method="POST", target="/v1/requests", port=None, timeout=60,
+             host="127.0.0.1", **headers):
         """Status and body of the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.site.control, timeout=timeout * SLOW)
+        connection = http.client.HTTPConnection(host, port or self.site.control, timeout=timeout * SLOW)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if credential is not None:
             headers["Docket-Credential"] = credential
@@ -163,6 +164,17 @@ class OverTcp(unittest.TestCase):
         self.assertEqual((status, json.loads(body)["results"][0]["reason"]), (200, "NOT_FOUND"))
         event = self.cluster.events("RequestRejected")[before]
         self.assertEqual(event["actor"], {"uid": 1, "gid": 1, "user": "daemon", "host": "127.0.0.1"})
+
+    def test_a_call_may_come_by_ipv6(self):
+        before = len(self.cluster.events("RequestRejected"))
+        self.assertEqual(self.call(self.good("daemon"), host="::1")[0], 200)
+        self.assertEqual(self.cluster.events("RequestRejected")[before]["actor"]["host"], "::1")
+
+    def test_a_script_of_megabytes_comes_whole(self):
+        script = self.cluster.script("large.sh", *["# " + "x" * 1000] * 3000, "echo at the end")
+        job = self.cluster.submit("-o", "large.out", script, environment=self.site.remote)
+        self.cluster.wait_state(job, "COMPLETED", seconds=60)
+        self.assertEqual((self.cluster.work / "large.out").read_text(), "at the end\n")
 
     def test_the_same_credential_twice_is_a_replay(self):
         credential = self.good("daemon")
