@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGED_MAX = 8 << 20 };
+enum { STAGED_MAX = 1 << 20 }; /* for each sync: a transaction on Kafka */
 
 struct import_file {
     const char *path;
