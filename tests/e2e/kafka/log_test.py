@@ -1,6 +1,6 @@
 """The log on a real Kafka, while brokers and writers are stopped, killed and begin again.
 
-    log_test.py BUILD [TEST]
+    log_test.py BUILD [One | Three | One.TEST]...
 """
 
 import pathlib
@@ -172,13 +172,11 @@ class One(LogCase):
         self.check(max(writer.acknowledged() for writer in writers))
 
 
-class Gone(unittest.TestCase):
     def test_where_no_broker_answers_it_says_so_in_ten_seconds(self):
-        for command in (("append", "kafka://127.0.0.1:1/x", 1), ("read", "kafka://127.0.0.1:1/x")):
-            start = time.monotonic()
-            tool = Tool(*command).end()
+        tools = [Tool("append", "kafka://127.0.0.1:1/x", 1), Tool("read", "kafka://127.0.0.1:1/x")]
+        for tool in tools:
+            tool.end(40)
             self.assertTrue(tool.lines[-1].startswith("AWAY no broker of '127.0.0.1:1' answers: "), tool.lines)
-            self.assertLess(time.monotonic() - start, 40)
             tool.process.stdout.close()
             tool.process.stderr.close()
 
