@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""A history moves from a folder into a real Kafka and out of it again: the same events, chain, checkpoints, files."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from broker import SKIPPED, Broker, available  # noqa: E402
+from cluster import BUILD, SLOW, main  # noqa: E402
+
+
+class Exchange(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="docket-exchange-")
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.work = pathlib.Path(cls.folder.name)
+        cls.kafka = Broker(cls.work / "kafka")
+        cls.addClassCleanup(cls.kafka.down)
+        cls.kafka.up()
+        cls.good("generate", "--jobs", "3000", "--output", "t.swf")
+        cls.good("replay", "t.swf", "--log", "file:log")
+        cls.good("audit", "keygen", "audit.key")
+        cls.good("audit", "checkpoint", "file:log", "--key", "audit.key", "--output", "daily.ckpt")
+        cls.good("log", "export", "file:log", "--output", "log.avro")
+
+    @classmethod
+    def run_docket(cls, *words):
+        return subprocess.run([BUILD / "bin/docket", *words], cwd=cls.work, capture_output=True, text=True,
+                              timeout=120 * SLOW)
+
+    @classmethod
+    def good(cls, *words):
+        done = cls.run_docket(*words)
+        if done.returncode != 0:
+            raise AssertionError(f"docket {' '.join(map(str, words))}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def address(self, name):
+        return f"kafka://{self.kafka.servers}/{name}"
+
+    def holds(self, log):
+        answer = json.loads(self.good("audit", "verify", log, "--checkpoint", "daily.ckpt", "--public-key",
+                                      "audit.key.pub", "--json"))
+        self.assertEqual([row["verdict"] for row in answer["checkpoints"]], ["holds"])
+        return answer
+
+    def test_into_kafka_and_out_again(self):
+        log = self.address("moved")
+        self.good("log", "import", "log.avro", "--log", log)
+        self.holds(log)
+        self.assertEqual(self.good("log", "cat", log), self.good("log", "cat", "file:log"))
+        for words in (["log", "verify", log], ["log", "stat", log]):
+            self.assertIn(log, self.good(*words))
+        self.good("log", "export", log, "--output", "again.avro")
+        self.assertEqual((self.work / "again.avro").read_bytes(), (self.work / "log.avro").read_bytes())
+        self.good("log", "export", log, "--output", "piece.avro", "--from", "5000", "--to", "6000")
+        self.good("log", "export", "file:log", "--output", "same.avro", "--from", "5000", "--to", "6000")
+        self.assertEqual((self.work / "piece.avro").read_bytes(), (self.work / "same.avro").read_bytes())
+        self.good("audit", "checkpoint", log, "--key", "audit.key", "--output", "kafka.ckpt")
+        refused = self.run_docket("log", "import", "log.avro", "--log", log)
+        self.assertEqual(refused.returncode, 3)
+        self.assertIn("not new", refused.stderr)
+
+    def test_an_import_that_is_killed_goes_on(self):
+        log = self.address("killed")
+        importing = subprocess.Popen([BUILD / "bin/docket", "log", "import", "log.avro", "--log", log], cwd=self.work,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        end = time.monotonic() + 60 * SLOW
+        while importing.poll() is None and time.monotonic() < end:
+            seen = self.run_docket("log", "cat", log, "--to", "1")
+            if seen.stdout:
+                os.kill(importing.pid, signal.SIGKILL)
+                break
+        importing.communicate()
+        if importing.returncode == -signal.SIGKILL:
+            self.assertIn("interrupted", self.good("log", "stat", log))
+            self.assertIn("went on at", self.good("log", "import", "log.avro", "--log", log))
+        self.holds(log)
+
+
+if __name__ == "__main__":
+    why = available()
+    if why:
+        print(f"skipped: {why}")
+        sys.exit(SKIPPED)
+    main()
