@@ -36,7 +36,7 @@ struct daemon {
 };
 enum { ANSWERS, STANDS_BY, SILENT }; /* modes */
 
-static struct dk_http_exchange *kept;
+static struct dk_http_exchange *_Atomic kept;
 
 static void answer(void *context, struct dk_http_exchange *exchange, const struct dk_proven *proven)
 {
