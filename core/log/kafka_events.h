@@ -95,7 +95,8 @@ struct dk_kafka_writer {
     char topic[DK_KAFKA_TOPIC_MAX]; /* and the transactional id */
     int64_t end;                    /* of what is committed, after the last transaction */
     int64_t offset_last;            /* of the transaction at hand; -1: not known */
-    rd_kafka_resp_err_t refused;    /* the first record of it that was not written: why */
+    rd_kafka_resp_err_t
+        refused; /* why the one at hand was called off, or a record of it not written */
 };
 
 /* Asks no broker yet. Close it in any case; `place` is borrowed. */

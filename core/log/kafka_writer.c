@@ -59,6 +59,27 @@ static bool is_fenced(rd_kafka_resp_err_t error)
            error == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
+/* Writing it anew would be refused anew. */
+static bool stays_refused(rd_kafka_resp_err_t error)
+{
+    switch ((int)error) {
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Of a call of a transaction; destroys the error. DK_OK; DK_AGAIN: take the call up again; DK_TORN:
  * abort, then begin anew; DK_FENCED; DK_IO: nobody knows. */
 static enum dk_status judge(struct dk_kafka_writer *writer, rd_kafka_error_t *error,
@@ -79,6 +100,8 @@ static enum dk_status judge(struct dk_kafka_writer *writer, rd_kafka_error_t *er
         status = DK_TORN;
     else if (rd_kafka_error_is_retriable(error))
         status = DK_AGAIN;
+    if (status == DK_TORN && !stays_refused(writer->refused))
+        writer->refused = rd_kafka_error_code(error);
     if (status == DK_FENCED)
         (void)dk_fail(err, DK_FENCED, "a newer writer has taken over topic '%s': %s", writer->topic,
                       rd_kafka_error_string(error));
@@ -97,29 +120,8 @@ static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, voi
     (void)client;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
         writer->offset_last = message->offset;
-    else if (writer->refused == RD_KAFKA_RESP_ERR_NO_ERROR)
+    else if (!stays_refused(writer->refused))
         writer->refused = message->err;
-}
-
-/* Writing it anew would be refused anew. */
-static bool stays_refused(rd_kafka_resp_err_t error)
-{
-    switch ((int)error) {
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG:
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        return true;
-    default:
-        return false;
-    }
 }
 
 /* --- one transaction --- */
