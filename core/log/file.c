@@ -401,6 +401,7 @@ static enum dk_status take_over(struct file_log *log, struct dk_err *err)
     if (status != DK_OK)
         return status;
     publish(log);
+    dk_page_note_boot(log->page);
     atomic_store(&log->page->epoch, log->base.epoch);
     atomic_store(&log->page->ready, atomic_load(&log->page->generation));
     dk_page_wake(log->page);

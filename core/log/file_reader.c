@@ -1,8 +1,10 @@
 /* file_reader.c - reads a log in a folder, beside its writer or without one
  *
  * While a writer lives, the page says how far one may read: every seq below page->seq_next. A
- * reader looks at no byte beyond. Without a writer (nobody holds the lock) the page may be behind
- * or absent, as after a power loss or in a copy; then the reader goes on to the last valid batch.
+ * reader looks at no byte beyond. Nor without a writer, as long as the machine has not been started
+ * anew: what a writer wrote and died before it was synced may yet be lost, and nobody may have
+ * acted upon it. After a loss of power, or in a copy, the page may be behind or absent; then
+ * (nobody holds the lock) the reader goes on to the last valid batch, which is on the disk.
  * A writer that starts in that moment adds 1 to page->generation before it changes anything, so:
  * read the generation, see the lock free, read the batch, read the generation again. If it is the
  * same, the batch was there before that writer, and the writer will keep it.
@@ -227,6 +229,12 @@ static enum dk_status stop_at_gap(struct file_reader *reader, const struct dk_fr
                    size < 300 ? (int)size : 300, text);
 }
 
+/* Does the page know all that was published? */
+static bool is_current(const struct file_reader *reader)
+{
+    return reader->page != NULL && dk_page_is_of_this_boot(reader->page);
+}
+
 /* May more be read? DK_OK: yes; *alone says that there is no writer, so look twice. */
 static enum dk_status may_read(struct file_reader *reader, bool *alone, struct dk_err *err)
 {
@@ -244,7 +252,7 @@ static enum dk_status may_read(struct file_reader *reader, bool *alone, struct d
     }
     if (published(reader, dk_segment_is_open(&reader->segment) ? reader->walk.seq_next : 1))
         return DK_OK;
-    if (!dk_lock_is_held(reader->lock_fd)) {
+    if (!dk_lock_is_held(reader->lock_fd) && !is_current(reader)) {
         *alone = true;
         return DK_OK;
     }

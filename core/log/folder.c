@@ -198,6 +198,32 @@ void dk_page_unmap(struct dk_page *page)
         (void)munmap(page, PAGE_SIZE);
 }
 
+/* Empty when it can't be read: then no page is of this boot. */
+static void boot_read(char boot[DK_BOOT_SIZE])
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+    memset(boot, 0, DK_BOOT_SIZE);
+    if (fd < 0)
+        return;
+    if (read(fd, boot, DK_BOOT_SIZE - 1) < 0)
+        boot[0] = '\0';
+    (void)close(fd);
+}
+
+bool dk_page_is_of_this_boot(const struct dk_page *page)
+{
+    char boot[DK_BOOT_SIZE];
+
+    boot_read(boot);
+    return boot[0] != '\0' && memcmp(page->boot, boot, DK_BOOT_SIZE) == 0;
+}
+
+void dk_page_note_boot(struct dk_page *page)
+{
+    boot_read(page->boot);
+}
+
 void dk_page_wake(struct dk_page *page)
 {
     (void)atomic_fetch_add(&page->wakes, 1);

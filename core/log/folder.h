@@ -41,6 +41,8 @@ enum dk_status dk_io_write_all(const struct dk_log_io *io, int fd, const void *b
 
 enum dk_status dk_fail_errno(struct dk_err *err, const char *what, const char *subject);
 
+#define DK_BOOT_SIZE 40
+
 /* The page. A cache: may be behind the log or absent, and is then made again by the next writer.
  * All fields but the first two change while others look at them. */
 struct dk_page {
@@ -52,12 +54,17 @@ struct dk_page {
     _Atomic uint32_t wakes;       /* the futex: 1 more after each change of seq_next */
     _Atomic uint64_t seq_next;    /* records below may be read */
     _Atomic uint64_t seq_durable; /* records below were synced */
+    char boot[DK_BOOT_SIZE];      /* of the machine, when the newest writer had recovered the log */
 };
 
 /* Write: makes it if need be. Else NULL in *page if there is none. Unmap with dk_page_unmap. */
 enum dk_status dk_page_map(struct dk_page **page, int dir_fd, bool write, struct dk_err *err);
 void dk_page_unmap(struct dk_page *page);
 void dk_page_wake(struct dk_page *page);
+/* Since the newest writer recovered the log the machine was not started anew: what the page says is
+ * then no older than any byte of the log, and what it does not say may never have been synced. */
+bool dk_page_is_of_this_boot(const struct dk_page *page);
+void dk_page_note_boot(struct dk_page *page);
 /* Sleeps while page->wakes is `seen`; false after timeout_ms (never, if negative) or a signal. */
 bool dk_page_wait(const struct dk_page *page, uint32_t seen, int64_t timeout_ms);
 

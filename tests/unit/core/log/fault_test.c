@@ -267,6 +267,31 @@ static void after_a_failed_sync_the_log_refuses_everything_until_opened_again(vo
     must_close(log);
 }
 
+/* Bytes that a dead writer did not sync may yet be lost with the power: nobody may act upon them.
+ * After that loss the page says so (it is of another boot, or gone), and what is there was on the
+ * disk. */
+static void
+what_a_dead_writer_did_not_sync_is_read_only_after_the_machine_was_started_anew(void **state)
+{
+    struct disk disk = { .error = EIO };
+    struct dk_log_io io = io_of(&disk);
+    struct dk_log *log = must_open(uri, &(struct dk_log_options){ .io = &io });
+    char path[FOLDER_MAX + 32];
+    struct dk_err err;
+
+    (void)state;
+    must_append(log, 3);
+    must_sync(log);
+    must_append(log, 3);
+    disk.fail_at = disk.calls + 2; /* the write, then the sync */
+    assert_int_equal(dk_log_sync(log, &err), DK_IO);
+    must_close(log);
+    assert_int_equal(read_all(uri, 1, NULL), 4);
+    (void)snprintf(path, sizeof(path), "%s/log/page", folder);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(read_all(uri, 1, NULL), 7);
+}
+
 static void a_full_disk_refuses_clearly_and_heals_when_there_is_space(void **state)
 {
     struct disk disk = { .error = ENOSPC, .half = true, .forever = true };
@@ -477,6 +502,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(whichever_call_fails_all_that_was_acknowledged_is_there),
         TEST(after_a_failed_sync_the_log_refuses_everything_until_opened_again),
+        TEST(what_a_dead_writer_did_not_sync_is_read_only_after_the_machine_was_started_anew),
         TEST(a_full_disk_refuses_clearly_and_heals_when_there_is_space),
         TEST(what_a_failed_sync_left_is_written_again_before_it_is_published),
         TEST(what_a_full_disk_left_half_written_never_comes_to_life),
