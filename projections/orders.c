@@ -330,6 +330,11 @@ static void append_orders(struct dk_live *live, uint32_t number, int64_t after, 
             append_settings(live, out);
             settings_due = false;
         }
+        /* Who begins anew is told by what is not named. They are kept until it asks for what is
+         * after them: the question may be an old one, that was given up long ago (found by
+         * tests/sim). */
+        if (after == 0 && entry->kind == DK_ORDERED_FORGET)
+            continue;
         if (entry->seq <= after || !make(live, entry, number, &arena, &order))
             continue;
         append(&order, out);
@@ -352,8 +357,7 @@ enum dk_status dk_live_orders(struct dk_live *live, uint32_t number, int64_t aft
     known = after == 0 ||
             (after >= live->orders_floor && after >= node->orders_floor && after <= live->seq);
     if (known) {
-        /* Who begins anew is told by what is not named. */
-        drop_if(live, node, 0, 0, after > 0 ? after : DROP_FORGETS);
+        drop_if(live, node, 0, 0, after);
         append_orders(live, number, after, out);
     }
     *seq = live->seq;
