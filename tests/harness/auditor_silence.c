@@ -47,11 +47,14 @@ void auditor_beat(struct auditor *auditor, const struct dk_nodes_beat *beat)
 
 void auditor_registered(struct auditor *auditor, struct audit_node *node, bool is_new)
 {
-    bool before = most_silent(auditor);
+    bool before;
 
+    if (is_new) /* it does not count among those who were there */
+        node->lost = true;
+    before = most_silent(auditor);
     node->heard = auditor->time;
     node->lost = false;
-    if (!is_new && before && !most_silent(auditor))
+    if (before && !most_silent(auditor))
         auditor_all_heard(auditor);
 }
 
