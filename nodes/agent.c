@@ -392,6 +392,7 @@ static void serve(struct dk_agent *agent)
         if (count > 0)
             act_on(agent, event.data.ptr);
         dk_duty_each(agent, dk_duty_keep_time);
+        dk_agent_start_accepted(agent);
     }
 }
 

@@ -38,6 +38,7 @@ struct dk_duty {
     bool named;    /* by the answer being looked at */
     bool has_blobs;
     bool ending, forgotten;
+    bool ran; /* it was found running, and killed, and this node's record of it was gone */
     enum dk_end_state end_state; /* of the order to end it */
     const char *end_why;         /* a constant; NULL: none */
     int64_t kill_us, warn_us;    /* of the monotonic clock; 0: none */
@@ -59,7 +60,9 @@ struct dk_agent {
     int folder, jobs_folder, lock; /* of the state; jobs/; the file lock */
     char jobs_path[DK_PLACE_PATH_MAX + 256];
     char boot[40], host[256];
+    char ledger_boot[40];           /* of the ledger that was found; empty: not known */
     bool is_root, leaving, stopped; /* leaving: after SIGUSR1 */
+    bool must_start;                /* there are duties that were accepted and not started */
     bool is_blank;                  /* no ledger was there, and no answer since names all jobs */
     int64_t leave_us;
     int epoll, signals;
@@ -103,11 +106,15 @@ void dk_duty_report(struct dk_agent *agent, struct dk_duty *duty, const struct d
 void dk_duty_refuse(struct dk_agent *agent, struct dk_duty *duty, const char *why);
 /* Its keeper has ended, or may have: looks at the record. */
 void dk_duty_settle(struct dk_agent *agent, struct dk_duty *duty);
+/* It was there when the machine went down. */
+void dk_duty_went_down(struct dk_agent *agent, struct dk_duty *duty);
 void dk_duty_clean(struct dk_agent *agent,
                    struct dk_duty *duty); /* epilog, folder, groups; ends the duty */
 
 /* orders.c */
 void dk_agent_obey(struct dk_agent *agent, struct dk_delivery *delivery);
+/* What was accepted, as far as what it needs is free: to be called after each occurrence. */
+void dk_agent_start_accepted(struct dk_agent *agent);
 void dk_duty_end(struct dk_agent *agent, struct dk_duty *duty, enum dk_end_state state,
                  int64_t kill_wait_us, const char *why);
 void dk_duty_kill(struct dk_agent *agent, struct dk_duty *duty); /* SIGKILL to all of it */

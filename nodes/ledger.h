@@ -13,8 +13,9 @@
  *   GONE      the job is forgotten here
  *
  * against the agent's death an entry is safe once written (the page cache stays); against the
- * machine's once synced. EPOCH keeps the newest epoch seen, FLOOR the newest order to run. When the
- * file is full, what is still alive is written to a new one, which takes its place by rename.
+ * machine's once synced. EPOCH keeps the newest epoch seen, FLOOR the newest order to run, BOOT (in
+ * bytes) the boot of the machine in which the file was made. When the file is full, what is still
+ * alive is written to a new one, which takes its place by rename.
  */
 #ifndef DK_NODES_LEDGER_H
 #define DK_NODES_LEDGER_H
@@ -29,7 +30,8 @@ enum dk_ledger_kind {
     DK_LEDGER_ANSWERED,
     DK_LEDGER_GONE,
     DK_LEDGER_EPOCH,
-    DK_LEDGER_FLOOR
+    DK_LEDGER_FLOOR,
+    DK_LEDGER_BOOT
 };
 
 struct dk_ledger_entry {

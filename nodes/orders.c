@@ -12,8 +12,10 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define KILL_WAIT_US INT64_C(30000000)
+#define KILL_AGAIN_US INT64_C(1000000)
 #define YOUNG_US INT64_C(20000) /* a process that may not have its own signal handling yet */
 
 /* --- signals --- */
@@ -43,7 +45,8 @@ void dk_duty_term(struct dk_agent *agent, struct dk_duty *duty)
 
 void dk_duty_kill(struct dk_agent *agent, struct dk_duty *duty)
 {
-    duty->kill_us = dk_agent_now_us() + 1000000; /* again, should one have slipped through */
+    /* Again, should one have slipped through, or not have been there yet. */
+    duty->kill_us = dk_agent_now_us() + (is_young(agent, duty) ? YOUNG_US : KILL_AGAIN_US);
     dk_machine_signal_all(agent, duty, SIGKILL);
 }
 
@@ -56,7 +59,7 @@ void dk_duty_warn(struct dk_agent *agent, struct dk_duty *duty)
     duty->warn_us = 0;
     if (!launch->signal_batch || !duty->is_first)
         return;
-    if (duty->state == DK_DUTY_STARTING ||
+    if (duty->state == DK_DUTY_ACCEPTED || duty->state == DK_DUTY_STARTING ||
         (duty->state == DK_DUTY_RUNNING && is_young(agent, duty)))
         duty->warn_us = dk_agent_now_us() + YOUNG_US; /* again */
     else if (duty->state == DK_DUTY_RUNNING)
@@ -99,6 +102,23 @@ void dk_duty_end(struct dk_agent *agent, struct dk_duty *duty, enum dk_end_state
 
 /* --- the orders --- */
 
+/* When to send --signal: by how long it has run already, whatever the clocks do later. How long
+ * before the limit is the user's number, and may be any. */
+static void set_warning(struct dk_duty *duty, const struct dk_delivered *item)
+{
+    const struct dk_job_spec *spec = &item->order.run_job.spec;
+    int64_t since = dk_agent_wall_us() - item->order.meta.time,
+            before = spec->launch.signal_before_us;
+
+    if (spec->launch.signal == 0 || spec->limit_us <= 0)
+        return;
+    if (before < 0 || before > spec->limit_us)
+        before = before < 0 ? 0 : spec->limit_us;
+    duty->warn_us = dk_agent_now_us() + spec->limit_us - before - (since > 0 ? since : 0);
+    if (duty->warn_us < 1)
+        duty->warn_us = 1;
+}
+
 /* Noted, not yet durable. */
 static void accept_run(struct dk_agent *agent, struct dk_delivered *item)
 {
@@ -132,6 +152,8 @@ static void accept_run(struct dk_agent *agent, struct dk_delivered *item)
         duty->is_first = run->node_index == 0;
         DK_CHECK(dk_buf_add(&duty->order, item->bytes.data, item->bytes.size));
         dk_duty_note(agent, duty, DK_LEDGER_RUN, meta->epoch, item->bytes);
+        /* Before anything is said of it, for that may be that it has ended. */
+        duty->ran = agent->is_blank && dk_machine_kill_left(agent, duty);
     }
     duty->named = true;
     if (duty->state != DK_DUTY_ACCEPTED || duty->has_blobs)
@@ -140,6 +162,8 @@ static void accept_run(struct dk_agent *agent, struct dk_delivered *item)
     duty->environment = item->environment;
     duty->arguments = item->arguments;
     duty->has_blobs = true;
+    set_warning(duty, item);
+    agent->must_start = true;
     item->script = item->environment = item->arguments = (struct dk_blob_copy){ NULL, 0 };
     if (duty->is_first && (item->blobs_missing || !run->spec.has_launch))
         dk_duty_refuse(agent, duty,
@@ -241,23 +265,6 @@ static void unname(struct dk_agent *agent, struct dk_duty *duty)
     duty->named = false;
 }
 
-/* When to send --signal: by how long it has run already, whatever the clocks do later. How long
- * before the limit is the user's number, and may be any. */
-static void set_warning(struct dk_duty *duty, const struct dk_delivered *item)
-{
-    const struct dk_job_spec *spec = &item->order.run_job.spec;
-    int64_t since = dk_agent_wall_us() - item->order.meta.time,
-            before = spec->launch.signal_before_us;
-
-    if (spec->launch.signal == 0 || spec->limit_us <= 0)
-        return;
-    if (before < 0 || before > spec->limit_us)
-        before = before < 0 ? 0 : spec->limit_us;
-    duty->warn_us = dk_agent_now_us() + spec->limit_us - before - (since > 0 ? since : 0);
-    if (duty->warn_us < 1)
-        duty->warn_us = 1;
-}
-
 /* From ACCEPTED to STARTING, or to a report of why not. */
 static void launch(struct dk_agent *agent, struct dk_duty *duty)
 {
@@ -270,54 +277,110 @@ static void launch(struct dk_agent *agent, struct dk_duty *duty)
         dk_duty_refuse(agent, duty, err.text);
 }
 
-static void start_accepted(struct dk_agent *agent, struct dk_delivery *delivery)
+static bool overlap(const struct dk_span *left, uint32_t left_count, const struct dk_span *right,
+                    uint32_t right_count)
 {
-    struct dk_err err = { 0 };
-    enum dk_status status = DK_OK;
-    bool synced = false;
+    int64_t left_end = 0, right_end = 0;
+    uint32_t i = 0, k = 0;
 
-    for (uint32_t i = 0; i < delivery->count; i++) {
-        const struct dk_run_job *run = &delivery->items[i].order.run_job;
-        struct dk_duty *duty;
+    while (i < left_count && k < right_count) {
+        int64_t left_first = left_end + left[i].gap, right_first = right_end + right[k].gap;
+        int64_t left_limit = left_first + left[i].count, right_limit = right_first + right[k].count;
 
-        if (delivery->items[i].order.type != DK_ORDER_RUN_JOB)
-            continue;
-        duty = dk_duty_find(agent, run->job, run->attempt);
-        if (duty == NULL || duty->state != DK_DUTY_ACCEPTED || !duty->has_blobs)
-            continue;
-        if (!synced) {
-            status = dk_ledger_sync(agent->ledger, &err);
-            synced = true;
+        if (left_first < right_limit && right_first < left_limit)
+            return true;
+        if (left_limit <= right_limit) {
+            left_end = left_limit;
+            i++;
+        } else {
+            right_end = right_limit;
+            k++;
         }
-        set_warning(duty, &delivery->items[i]);
-        if (status != DK_OK)
-            dk_duty_refuse(agent, duty, err.text);
-        else if (agent->is_blank && dk_machine_kill_left(agent, duty) && duty->is_first)
-            dk_duty_refuse(agent, duty,
-                           "it ran here already, and this node's record of it is gone");
-        else if (duty->is_first || agent->prolog[0] != '\0')
-            launch(agent, duty);
-        else
-            duty->state = DK_DUTY_HELD;
     }
+    return false;
+}
+
+/* Do both need the same core or GPU here? */
+static bool share(struct dk_agent *agent, const struct dk_duty *duty, const struct dk_duty *other)
+{
+    const struct dk_run_job *run = dk_duty_order(agent, other);
+    uint32_t cores = run->cores_count, gpus = run->gpus_count;
+    struct dk_span *spans = calloc((size_t)cores + gpus + 1, sizeof(*spans));
+    bool both;
+
+    DK_CHECK(spans != NULL);
+    for (uint32_t i = 0; i < cores + gpus; i++)
+        spans[i] = i < cores ? run->cores[i] : run->gpus[i - cores];
+    run = dk_duty_order(agent, duty); /* which takes the other's place */
+    both = overlap(run->cores, run->cores_count, spans, cores) ||
+           overlap(run->gpus, run->gpus_count, spans + cores, gpus);
+    free(spans);
+    return both;
+}
+
+/* The cluster gives what a job had to another one once its end is in the log; here it may be dying
+ * still. */
+static bool must_wait(struct dk_agent *agent, const struct dk_duty *duty)
+{
+    for (int i = 0; i < DK_AGENT_BUCKETS; i++)
+        for (const struct dk_duty *other = agent->duties[i]; other != NULL; other = other->next)
+            if (other->forgotten &&
+                (other->state == DK_DUTY_STARTING || other->state == DK_DUTY_RUNNING) &&
+                share(agent, duty, other))
+                return true;
+    return false;
+}
+
+static void start(struct dk_agent *agent, struct dk_duty *duty)
+{
+    if (duty->state != DK_DUTY_ACCEPTED || !duty->has_blobs)
+        return;
+    if (must_wait(agent, duty))
+        agent->must_start = true;
+    else if (duty->ran && duty->is_first)
+        dk_duty_refuse(agent, duty, "it ran here already, and this node's record of it is gone");
+    else if (duty->is_first || agent->prolog[0] != '\0')
+        launch(agent, duty);
+    else
+        duty->state = DK_DUTY_HELD;
+}
+
+static void refuse(struct dk_agent *agent, struct dk_duty *duty)
+{
+    if (duty->state == DK_DUTY_ACCEPTED && duty->has_blobs)
+        dk_duty_refuse(agent, duty, "the agent's ledger can't be made durable");
+}
+
+void dk_agent_start_accepted(struct dk_agent *agent)
+{
+    if (!agent->must_start)
+        return;
+    agent->must_start = false;
+    dk_duty_each(agent, start);
 }
 
 void dk_agent_obey(struct dk_agent *agent, struct dk_delivery *delivery)
 {
+    struct dk_err err = { 0 };
+
     dk_duty_each(agent, unname);
     for (uint32_t i = 0; i < delivery->count; i++)
         obey_one(agent, &delivery->items[i]);
-    start_accepted(agent, delivery);
-    if (!delivery->complete)
-        return;
     /* What is not named is over, if the answer is newer than the order: a projector that has just
      * been started may not know of it yet. */
-    for (int i = 0; i < DK_AGENT_BUCKETS && agent->duty_count > 0; i++)
+    for (int i = 0; delivery->complete && i < DK_AGENT_BUCKETS && agent->duty_count > 0; i++)
         for (struct dk_duty *duty = agent->duties[i], *next; duty != NULL; duty = next) {
             next = duty->next;
             if (!duty->named && duty->seq <= delivery->seq)
                 forget(agent, duty);
         }
+    if (agent->must_start && dk_ledger_sync(agent->ledger, &err) != DK_OK) {
+        dk_journal(DK_JOURNAL_ERROR, "%s", err.text);
+        dk_duty_each(agent, refuse);
+    }
+    dk_agent_start_accepted(agent);
+    if (!delivery->complete)
+        return;
     if (agent->is_blank)
         dk_machine_tidy(agent);
     agent->is_blank = false;

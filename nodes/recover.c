@@ -2,15 +2,19 @@
  *
  * The ledger says which there are; settle.c says, by their folders, what became of each. A job
  * without a record was accepted and not started: it waits for the cluster to name it again, with
- * its script. Folders and cgroups that no duty has are removed. Where the ledger itself is gone,
- * what still runs of a job that the cluster names is killed, and the job is not run a second time
- * (orders.c).
+ * its script. Unless the machine was started anew since: a record is not synced as an order is, so
+ * it may have run (found by tests/sim: it ran a second time). Folders and cgroups that no duty has
+ * are removed. Where the ledger itself is gone, what still runs of a job that the cluster names is
+ * killed, and the job is not run a second time (orders.c).
  */
 #include "nodes/duty.h"
 #include "nodes/machine.h"
 
 #include "base/check.h"
 #include "net/journal.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static void take_run(struct dk_agent *agent, struct dk_duty *duty,
                      const struct dk_ledger_entry *entry)
@@ -35,19 +39,27 @@ static void take_run(struct dk_agent *agent, struct dk_duty *duty,
         agent->floor = duty->seq;
 }
 
+/* True: it is of no job. */
+static bool take_own(struct dk_agent *agent, const struct dk_ledger_entry *entry)
+{
+    if (entry->kind == DK_LEDGER_EPOCH && entry->number > agent->epoch)
+        agent->epoch = entry->number;
+    if (entry->kind == DK_LEDGER_FLOOR && entry->number > agent->floor)
+        agent->floor = entry->number;
+    if (entry->kind == DK_LEDGER_BOOT && entry->bytes.size < sizeof(agent->ledger_boot))
+        (void)snprintf(agent->ledger_boot, sizeof(agent->ledger_boot), "%.*s",
+                       (int)entry->bytes.size, (const char *)entry->bytes.data);
+    return entry->kind == DK_LEDGER_EPOCH || entry->kind == DK_LEDGER_FLOOR ||
+           entry->kind == DK_LEDGER_BOOT;
+}
+
 static void take(void *context, const struct dk_ledger_entry *entry)
 {
     struct dk_agent *agent = context;
     struct dk_duty *duty = dk_duty_find(agent, entry->job, entry->attempt);
 
-    if (entry->kind == DK_LEDGER_EPOCH) {
-        agent->epoch = entry->number > agent->epoch ? entry->number : agent->epoch;
+    if (take_own(agent, entry))
         return;
-    }
-    if (entry->kind == DK_LEDGER_FLOOR) {
-        agent->floor = entry->number > agent->floor ? entry->number : agent->floor;
-        return;
-    }
     if (duty == NULL && entry->kind == DK_LEDGER_RUN) {
         take_run(agent, dk_duty_add(agent, entry->job, entry->attempt), entry);
         return;
@@ -72,6 +84,7 @@ static void take(void *context, const struct dk_ledger_entry *entry)
     case DK_LEDGER_RUN:
     case DK_LEDGER_EPOCH:
     case DK_LEDGER_FLOOR:
+    case DK_LEDGER_BOOT:
         break;
     }
 }
@@ -96,11 +109,15 @@ static void give(void *context, struct dk_ledger *ledger)
     struct dk_agent *agent = context;
     struct dk_ledger_entry epoch = { .kind = DK_LEDGER_EPOCH, .number = agent->epoch };
     struct dk_ledger_entry floor = { .kind = DK_LEDGER_FLOOR, .number = agent->floor };
+    struct dk_ledger_entry boot = { .kind = DK_LEDGER_BOOT,
+                                    .bytes = { (const uint8_t *)agent->boot,
+                                               (uint32_t)strlen(agent->boot) } };
     struct dk_ledger *open = agent->ledger;
 
     agent->ledger = ledger; /* while it is opened the agent does not have it yet */
     (void)dk_ledger_add(ledger, &epoch, NULL);
     (void)dk_ledger_add(ledger, &floor, NULL);
+    (void)dk_ledger_add(ledger, &boot, NULL);
     dk_duty_each(agent, give_one);
     agent->ledger = open;
 }
@@ -112,8 +129,15 @@ static void find(struct dk_agent *agent, struct dk_duty *duty)
                          (struct dk_bytes){ duty->report.data, (uint32_t)duty->report.size });
         return;
     }
-    if (duty->state == DK_DUTY_DONE || !dk_machine_has_record(agent, duty))
+    if (duty->state == DK_DUTY_DONE)
         return;
+    if (!dk_machine_has_record(agent, duty)) {
+        /* Not started; or started, and the record of it went down with the machine. */
+        if (duty->is_first && agent->ledger_boot[0] != '\0' &&
+            strcmp(agent->ledger_boot, agent->boot) != 0)
+            dk_duty_went_down(agent, duty);
+        return;
+    }
     (void)dk_machine_record_soon(agent, duty);
     duty->state = DK_DUTY_RUNNING;
     dk_duty_settle(agent, duty);

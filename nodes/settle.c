@@ -149,16 +149,10 @@ static void settle_ended(struct dk_agent *agent, struct dk_duty *duty,
     }
 }
 
-static void settle_lost(struct dk_agent *agent, struct dk_duty *duty,
-                        const struct dk_task_record *record)
+static void report_lost(struct dk_agent *agent, struct dk_duty *duty, const char *why)
 {
-    const bool rebooted = strcmp(record->boot, agent->boot) != 0;
-    struct dk_duty_end end = { .state = DK_END_STATE_NODE_FAIL,
-                               .why = rebooted ? "the machine was started anew while it ran"
-                                               : "the process that kept it was killed" };
+    struct dk_duty_end end = { .state = DK_END_STATE_NODE_FAIL, .why = why };
 
-    if (!rebooted)
-        (void)dk_machine_kill_left(agent, duty);
     if (duty->forgotten) {
         dk_duty_clean(agent, duty);
         return;
@@ -167,6 +161,22 @@ static void settle_lost(struct dk_agent *agent, struct dk_duty *duty,
     if (duty->ending)
         end.state = duty->end_state;
     dk_duty_report(agent, duty, &end);
+}
+
+void dk_duty_went_down(struct dk_agent *agent, struct dk_duty *duty)
+{
+    report_lost(agent, duty, "the machine was started anew while it ran");
+}
+
+static void settle_lost(struct dk_agent *agent, struct dk_duty *duty,
+                        const struct dk_task_record *record)
+{
+    if (strcmp(record->boot, agent->boot) != 0) {
+        dk_duty_went_down(agent, duty);
+        return;
+    }
+    (void)dk_machine_kill_left(agent, duty);
+    report_lost(agent, duty, "the process that kept it was killed");
 }
 
 void dk_duty_settle(struct dk_agent *agent, struct dk_duty *duty)

@@ -550,6 +550,39 @@ static void an_order_of_an_older_epoch_is_refused(void **state)
     assert_false(is_there("%s/ran", fake.work));
 }
 
+/* Two projectors, and the one that is asked next has not read on as far as the one before. */
+static void
+what_was_done_and_forgotten_is_not_done_again_for_a_projector_that_is_behind(void **state)
+{
+    int64_t first, last;
+    char text[256];
+
+    (void)state;
+    fake_agent(&fake, NULL);
+    first = fake.seq;
+    fake_run(&fake, 1, "#!/bin/sh\necho once >>times\n", NULL);
+    fake_report(&fake, 1);
+    fake_withdraw(&fake, 1);
+    fake_forget(&fake, 1);
+    assert_true(scratch_wait(20, job_folder_gone, "1.1"));
+    for (int again = 0; again < 2; again++) {
+        last = fake.seq;
+        fake_query(&fake, false);
+        fake.seq = first;
+        fake_run(&fake, 1, "#!/bin/sh\necho once >>times\n", NULL); /* the same order */
+        fake_query(&fake, true);
+        pause_ms(300);
+        fake_withdraw(&fake, 1);
+        fake.seq = last;
+        fake_agent_kill(&fake, SIGKILL); /* it remembers */
+        fake_agent(&fake, NULL);
+    }
+    fake_run(&fake, 2, "#!/bin/sh\n", NULL);
+    fake_report(&fake, 2);
+    fake_text(&fake, "times", text, sizeof(text));
+    assert_string_equal(text, "once\n");
+}
+
 /* --- crashes --- */
 
 static void an_agent_killed_with_jobs_running_finds_them_again(void **state)
@@ -607,6 +640,24 @@ static void an_agent_whose_folder_was_wiped_runs_nothing_twice(void **state)
     assert_int_equal(kill(left, 0), -1);
     fake_run(&fake, 2, "#!/bin/sh\n", NULL);
     assert_int_equal(fake_report(&fake, 2).state, DK_END_STATE_COMPLETED);
+}
+
+static void a_wiped_agent_says_that_a_job_was_cancelled_when_it_is_dead(void **state)
+{
+    char text[DK_PLACE_PATH_MAX + 32];
+
+    (void)state;
+    fake_agent(&fake, NULL);
+    fake_run(&fake, 1, "#!/bin/sh\necho $$ >>one\nwhile :; do sleep 0.02; done\n", NULL);
+    fake_wait_text(&fake, "one", "\n");
+    fake_agent_kill(&fake, SIGKILL);
+    snprintf(text, sizeof(text), "rm -r '%s/nodes/n1'", fake.place.dir);
+    assert_int_equal(system(text), 0);
+    fake_end_job(&fake, 1, DK_END_STATE_CANCELLED);
+    fake_agent(&fake, NULL);
+    assert_int_equal(fake_report(&fake, 1).state, DK_END_STATE_CANCELLED);
+    fake_text(&fake, "one", text, sizeof(text));
+    assert_int_equal(kill((pid_t)strtol(text, NULL, 10), 0), -1);
 }
 
 /* Kills the agent at many moments of the start of jobs: each runs once, each is reported. */
@@ -822,8 +873,10 @@ int main(void)
         T(a_projector_that_is_behind_ends_nothing),
         T(an_order_seen_twice_starts_nothing_twice),
         T(an_order_of_an_older_epoch_is_refused),
+        T(what_was_done_and_forgotten_is_not_done_again_for_a_projector_that_is_behind),
         T(an_agent_killed_with_jobs_running_finds_them_again),
         T(an_agent_whose_folder_was_wiped_runs_nothing_twice),
+        T(a_wiped_agent_says_that_a_job_was_cancelled_when_it_is_dead),
         T(an_agent_killed_at_any_moment_runs_each_job_once),
         T(a_launcher_killed_at_any_moment_runs_no_job_that_was_reported),
         T(ends_wait_for_a_controller_that_is_away),
