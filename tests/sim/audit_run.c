@@ -164,7 +164,7 @@ static void check_against(const struct audit_process *process, const struct audi
 {
     const struct run *run = run_of(other->job, other->attempt);
 
-    if (other->told || run->lost)
+    if (other->told || run->lost || run_of(process->job, process->attempt)->lost)
         return;
     if (other->job == process->job)
         sim_fault("job %lld runs in attempt %d on %s while attempt %d runs on %s",
@@ -239,7 +239,7 @@ static void check_end(int64_t job, int attempt, const struct run *run)
 
     if (run->started > 0 && !run->stopped)
         sim_fault("job %lld.%d has never stopped running", (long long)job, attempt);
-    if (!run->ended || !run->placed)
+    if (!run->ended || !run->placed || run->wiped)
         return;
     if (is_ordered(run->state) && !run->asked)
         sim_fault("job %lld.%d ended as %s, and nobody asked it to", (long long)job, attempt,

@@ -450,6 +450,11 @@ struct process *sim_controller_process(struct controller *controller)
     return &controller->base;
 }
 
+bool sim_controller_is_busy(const struct controller *controller)
+{
+    return controller->is_open;
+}
+
 bool sim_controller_leads(const struct controller *controller)
 {
     return controller->leader != NULL;

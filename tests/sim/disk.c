@@ -6,6 +6,7 @@
  * readers share is a cache that nobody syncs: it may be old, or not there. */
 #include "sim.h"
 
+#include "log/folder.h"
 #include "log/io.h"
 
 #include <dirent.h>
@@ -160,8 +161,9 @@ static void page_lose(struct sim_disk *disk)
     char path[300];
     int fd;
 
-    if (how == 0)
-        return; /* it was just written */
+    if (how == 0) /* it was just written */
+        page_written(disk);
+    memset(disk->page + offsetof(struct dk_page, boot), 'x', DK_BOOT_SIZE - 1); /* another boot */
     (void)snprintf(path, sizeof(path), "%s/page", sim->log_dir);
     (void)unlink(path);
     if (how == 1 || !disk->has_page)

@@ -29,6 +29,7 @@ void node_after_event(struct node *node)
     int64_t due;
 
     dk_duty_each(node->agent, dk_duty_keep_time);
+    dk_agent_start_accepted(node->agent);
     due = dk_agent_due(node->agent);
     node->alarm++;
     if (due != INT64_MAX)
@@ -320,6 +321,12 @@ struct process *sim_node_process(struct node *node)
     return &node->base;
 }
 
+static void say_duty(struct dk_agent *agent, struct dk_duty *duty)
+{
+    sim_fault("%s: the agent still knows of job %lld.%d, which has ended; its state is %d",
+              agent->options->name, (long long)duty->job, duty->attempt, (int)duty->state);
+}
+
 /* When all has settled. */
 void sim_node_check(const struct node *node)
 {
@@ -329,6 +336,5 @@ void sim_node_check(const struct node *node)
         sim_fault("%s: %u processes are left of jobs that have ended", node->base.name,
                   machine_alive(node));
     else if (node->agent->duty_count > 0)
-        sim_fault("%s: the agent still knows of %u jobs that have ended", node->base.name,
-                  node->agent->duty_count);
+        dk_duty_each(node->agent, say_duty);
 }

@@ -291,6 +291,19 @@ static struct dk_live *copy_of(const struct projector *projector)
     return live;
 }
 
+static void say_views(const struct projector *projector, const struct dk_buf *kept,
+                      const struct dk_buf *anew)
+{
+    size_t at = 0;
+
+    while (at < kept->size && at < anew->size && kept->data[at] == anew->data[at])
+        at++;
+    sim_say("kept: %.*s", (int)kept->size, (const char *)kept->data);
+    sim_say("anew: %.*s", (int)anew->size, (const char *)anew->data);
+    sim_fault("the views that %s kept to seq %lld are not those that the log makes, from byte %zu",
+              projector->base.name, (long long)dk_live_seq(projector->live), at);
+}
+
 void sim_projector_check(struct projector *projector)
 {
     struct dk_live *kept, *anew;
@@ -310,8 +323,7 @@ void sim_projector_check(struct projector *projector)
         sim_fault("%s is at seq %lld, the log at %lld", projector->base.name,
                   (long long)dk_live_seq(projector->live), (long long)dk_live_seq(anew));
     else if (left.size != right.size || memcmp(left.data, right.data, left.size) != 0)
-        sim_fault("the views that %s kept to seq %lld are not those that the log makes",
-                  projector->base.name, (long long)dk_live_seq(anew));
+        say_views(projector, &left, &right);
     dk_buf_release(&left);
     dk_buf_release(&right);
     dk_live_destroy(kept);

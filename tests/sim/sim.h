@@ -221,6 +221,7 @@ void sim_controller_kill(struct controller *controller);
 void sim_controller_start(struct controller *controller);
 void sim_controller_stop(struct controller *controller); /* in order */
 void sim_controller_pause(struct controller *controller, int64_t until);
+bool sim_controller_is_busy(const struct controller *controller); /* with a batch */
 bool sim_controller_leads(const struct controller *controller);
 const struct dk_core *sim_controller_core(const struct controller *controller);
 void sim_machine_power_loss(void); /* of the machine with the log in a folder */

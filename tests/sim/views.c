@@ -4,6 +4,7 @@
  * and the orders that an agent gets that starts anew. */
 #include "views.h"
 
+#include "event/order.h"
 #include "sim.h"
 
 #include <stdio.h>
@@ -91,17 +92,42 @@ static void add_site(struct dk_live *live, struct dk_buf *out)
     (void)dk_live_config(live, out, &change, &seq);
 }
 
+/* What stays until the run is over: a signal goes once the node has asked for what is after it. */
+static void add_lasting(const struct dk_buf *body, struct dk_buf *out)
+{
+    struct dk_arena arena;
+    size_t at = 0;
+
+    dk_arena_init(&arena, &dk_heap);
+    while (at + 4 <= body->size) {
+        const uint8_t *size = body->data + at;
+        uint32_t bytes = size[0] | (uint32_t)size[1] << 8 | (uint32_t)size[2] << 16;
+        struct dk_order order;
+
+        DK_CHECK(dk_order_decode(size + 4, bytes, &arena, &order, NULL) == DK_OK);
+        if (order.type != DK_ORDER_DELIVER_SIGNAL)
+            DK_CHECK(dk_buf_add(out, size, 4 + (size_t)bytes));
+        dk_arena_reset(&arena);
+        at += 4 + (size_t)bytes;
+    }
+    dk_arena_release(&arena);
+}
+
 static void add_orders(struct dk_live *live, struct dk_buf *out)
 {
+    struct dk_buf body;
     struct dk_err err;
     int64_t seq;
 
+    dk_buf_init(&body, &dk_heap, (size_t)1 << 26);
     for (uint32_t i = 0; i < sim->node_count; i++) {
         int64_t node = dk_live_node_find(live, dk_text_of(sim_node_name(sim->nodes[i])));
 
-        if (node >= 0)
-            (void)dk_live_orders(live, (uint32_t)node, 0, out, &seq, &err);
+        dk_buf_clear(&body);
+        if (node >= 0 && dk_live_orders(live, (uint32_t)node, 0, &body, &seq, &err) == DK_OK)
+            add_lasting(&body, out);
     }
+    dk_buf_release(&body);
 }
 
 void views_print(struct dk_live *live, struct dk_buf *out)

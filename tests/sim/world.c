@@ -213,8 +213,27 @@ static void check_views(void)
         sim_projector_check(sim->projectors[i]);
 }
 
+/* Nobody in the middle of something: beats go on for ever. */
+static bool is_still(void)
+{
+    for (uint32_t i = 0; i < sim->controller_count; i++)
+        if (sim_controller_is_busy(sim->controllers[i]))
+            return false;
+    for (uint32_t i = 0; i < sim->projector_count; i++)
+        if (!sim_projector_is_at_end(sim->projectors[i]))
+            return false;
+    return true;
+}
+
+static void stand_still(void)
+{
+    for (int i = 0; i < 1000 && !sim_is_bad() && !is_still(); i++)
+        run_until(sim->now + SECOND / 1000, NULL);
+}
+
 static void check_all(void)
 {
+    stand_still();
     for (uint32_t i = 0; i < sim->node_count && !sim_is_bad(); i++)
         sim_node_check(sim->nodes[i]);
     if (!sim_is_bad())
@@ -265,14 +284,15 @@ static void make_processes(void)
 
 static void unmake(void)
 {
-    for (uint32_t i = 0; i < sim->client_count; i++)
-        sim_client_destroy(sim->clients[i]);
-    for (uint32_t i = 0; i < sim->node_count; i++)
-        sim_node_destroy(sim->nodes[i]);
+    /* Who answers calls goes before those who asked. */
     for (uint32_t i = 0; i < sim->projector_count; i++)
         sim_projector_destroy(sim->projectors[i]);
     for (uint32_t i = 0; i < sim->controller_count; i++)
         sim_controller_destroy(sim->controllers[i]);
+    for (uint32_t i = 0; i < sim->node_count; i++)
+        sim_node_destroy(sim->nodes[i]);
+    for (uint32_t i = 0; i < sim->client_count; i++)
+        sim_client_destroy(sim->clients[i]);
     audit_destroy(sim->audit);
     sim_shared_release();
     sim_disk_destroy(sim->disk);
