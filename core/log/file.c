@@ -364,6 +364,10 @@ static enum dk_status restore_tail(struct file_log *log, const struct dk_file_ta
     }
     if (status == DK_OK && log->io->sync(log->io->ctx, log->fd) != 0)
         status = dk_fail_errno(err, "syncing", name);
+    /* The writer before us may have died when it had given the segment its name, and not yet made
+     * that durable: all of it would go with the power (found by tests/sim). */
+    if (status == DK_OK && log->io->sync_new(log->io->ctx, log->dir_fd) != 0)
+        status = dk_fail_errno(err, "syncing the folder of", name);
     log->durable = log->started = log->end;
     return status;
 }
