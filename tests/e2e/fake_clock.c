@@ -28,3 +28,13 @@ int clock_gettime(clockid_t which, struct timespec *now)
     }
     return (int)result;
 }
+
+time_t time(time_t *out)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (out != NULL)
+        *out = now.tv_sec;
+    return now.tv_sec;
+}

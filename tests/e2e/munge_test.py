@@ -34,7 +34,7 @@ class Site:
     def __init__(self):
         self.cluster = Cluster(nodes=1, cores=4)
         self.control, self.query = free_port(), free_port()
-        key = make_key()
+        key = self.key = make_key()
         root = self.cluster.root
         self.munged = Munged(root / "munged", key)
         self.remote_munged = Munged(root / "remote-munged", key)
@@ -101,6 +101,7 @@ class Site:
             raise AssertionError(f"a sanitizer or check complained: {found}")
 
 
+FAKE_CLOCK = BUILD / "tests/e2e/test_fake_clock.so"
 CANCEL = json.dumps({"type": "CancelJob", "job": 999999}).encode()
 
 
@@ -193,6 +194,15 @@ class OverTcp(unittest.TestCase):
         credential = self.good("daemon", ttl=1)
         time.sleep(3)
         self.refused(credential, "CREDENTIAL_EXPIRED", 1)
+
+    def test_a_credential_from_the_future_is_not_valid_yet(self):
+        clock = self.cluster.root / "ahead"
+        clock.write_text("3600")
+        with Munged(self.cluster.root / "ahead-munged", self.site.key,
+                    {"LD_PRELOAD": str(FAKE_CLOCK), "DOCKET_TEST_CLOCK": str(clock)}) as ahead:
+            credential = ahead.credential(digest_of_call("POST", "/v1/requests", CANCEL), "daemon")
+        self.refused(credential, "CREDENTIAL_EXPIRED", 1)
+        self.assertIn("future", self.cluster.events("RequestRejected")[-1]["detail"])
 
     def test_a_credential_fits_no_other_call(self):
         other = json.dumps({"type": "CancelJob", "job": 1}).encode()

@@ -30,7 +30,7 @@ def digest_of_answer(credential, status, seq, body):
 
 
 class Munged:
-    def __init__(self, folder, key):
+    def __init__(self, folder, key, environment=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(mode=0o755)
         self.socket = self.folder / "socket"
@@ -38,6 +38,7 @@ class Munged:
         path.write_bytes(key)
         path.chmod(0o400)
         self.process = None
+        self.environment = {**os.environ, **(environment or {})}
         self.start()
 
     def start(self):
@@ -46,7 +47,7 @@ class Munged:
             self.process = subprocess.Popen(
                 ["munged", "--foreground", "--force", f"--key-file={self.folder}/key", f"--socket={self.socket}",
                  f"--pid-file={self.folder}/pid", f"--log-file={self.folder}/log", f"--seed-file={self.folder}/seed"],
-                stderr=said, stdout=subprocess.DEVNULL)
+                env=self.environment, stderr=said, stdout=subprocess.DEVNULL)
         wait_for("munged", 10, lambda: self.decodes(self.credential(b"x" * 32)))
         return self
 
