@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { AGAIN_MS = 1000 };
+enum { AGAIN_MS = 1000, AGENTS_MAX = 16384 };
 
 int64_t controller_real_us(void)
 {
@@ -67,9 +67,12 @@ static void say_lead(void *context, const char *text)
 
 enum dk_status controller_listen(struct controller *controller, struct dk_err *err)
 {
+    /* Agents of other hosts keep a connection each. */
+    uint32_t agents = controller->place->listen[0] != '\0' ? AGENTS_MAX : 0;
     struct dk_http_options http = { .socket = controller->place->control,
                                     .mode = 0666,
                                     .tcp = controller->place->listen,
+                                    .connections_max = agents,
                                     .handler = dk_intake_handle,
                                     .context = controller->intake,
                                     .body_max = (uint64_t)64 << 20 };

@@ -497,9 +497,9 @@ static struct MHD_Daemon *start_daemon(struct door *door, int fd)
 }
 
 /* Connections must not take the descriptors that the log or the views need. */
-static uint32_t fitting(uint32_t connections_max)
+static uint32_t fitting(uint32_t connections_max, uint32_t doors)
 {
-    const rlim_t wanted = (rlim_t)connections_max + DESCRIPTORS_OTHER;
+    const rlim_t wanted = (rlim_t)connections_max * doors + DESCRIPTORS_OTHER;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
@@ -508,8 +508,9 @@ static uint32_t fitting(uint32_t connections_max)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= wanted)
         return connections_max;
-    return limit.rlim_cur > 2 * DESCRIPTORS_OTHER ? (uint32_t)limit.rlim_cur - DESCRIPTORS_OTHER
-                                                  : DESCRIPTORS_OTHER;
+    return limit.rlim_cur > 2 * DESCRIPTORS_OTHER
+               ? ((uint32_t)limit.rlim_cur - DESCRIPTORS_OTHER) / doors
+               : DESCRIPTORS_OTHER / doors;
 }
 
 /* `fd` listens, or is -1 and *err says why not. */
@@ -553,6 +554,9 @@ enum dk_status dk_http_start(struct dk_http_server **out, const struct dk_http_o
                              struct dk_err *err)
 {
     struct dk_http_server *server = calloc(1, sizeof(*server));
+    const char *list = options->tcp != NULL ? options->tcp : "";
+    char address[ADDRESS_SIZE];
+    uint32_t doors = 1;
     enum dk_status status = DK_OK;
 
     DK_CHECK(server != NULL);
@@ -562,7 +566,9 @@ enum dk_status dk_http_start(struct dk_http_server **out, const struct dk_http_o
         server->options.connections_max = CONNECTIONS_DEFAULT;
     if (server->options.body_max == 0)
         server->options.body_max = BODY_MAX_DEFAULT;
-    server->options.connections_max = fitting(server->options.connections_max);
+    while (dk_address_next(&list, address, sizeof(address)))
+        doors++;
+    server->options.connections_max = fitting(server->options.connections_max, doors);
     if (options->socket != NULL) {
         int fd = dk_listen_local(options->socket, options->mode, err);
 
