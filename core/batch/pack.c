@@ -7,7 +7,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { DEFLATE_LEVEL = 6, ZSTANDARD_LEVEL = 3, DEFLATE_BITS = -15, STEP = 64 << 10 };
+enum { DEFLATE_LEVEL = 3, ZSTANDARD_LEVEL = 3, DEFLATE_BITS = -15, STEP = 64 << 10 };
 
 struct dk_packer {
     enum dk_container_codec codec;
