@@ -184,6 +184,9 @@ static enum dk_status refused(const char *who, const struct dk_reply *reply, str
     case 404:
         status = DK_NOT_FOUND;
         break;
+    case 410:
+        status = DK_END;
+        break;
     case 413:
         status = DK_TOO_LARGE;
         break;

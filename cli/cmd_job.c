@@ -12,9 +12,14 @@
 
 struct job_options {
     struct cli_common common;
+    bool script, environment;
 };
 
 const struct cli_option cli_job_options[] = {
+    { "--script", CLI_FLAG, NULL, offsetof(struct job_options, script), NULL, 0, 0,
+      "print its batch script, if it is yours" },
+    { "--environment", CLI_FLAG, NULL, offsetof(struct job_options, environment), NULL, 0, 0,
+      "print the environment that it was submitted with, if it is yours" },
     CLI_AT_OPTIONS(job_options),
     CLI_COLOR_OPTION(job_options),
     CLI_JSON_OPTION(job_options),
@@ -290,6 +295,30 @@ static int print_json(struct cli_client *client, const char *id)
     return exit;
 }
 
+/* Of the environment each variable ends in a zero byte, and has a line here. */
+static int print_given(struct cli_client *client, const char *id, const char *what)
+{
+    bool is_lines = strcmp(what, "environment") == 0;
+    struct dk_question question;
+    struct dk_buf body;
+    struct dk_err err;
+    int exit = CLI_EXIT_OK;
+
+    dk_question_init(&question, "/v1/script");
+    dk_question_add(&question, "job", id);
+    dk_question_add(&question, "what", what);
+    dk_buf_init(&body, &dk_heap, 64 << 20);
+    if (dk_ask_body(&client->session, &question, NULL, &body, NULL, &err) != DK_OK)
+        exit = err.status == DK_END ? ((void)cli_fail(&err), CLI_EXIT_REFUSED) : cli_fail(&err);
+    for (size_t at = 0; is_lines && at < body.size; at++)
+        body.data[at] = body.data[at] == '\0' ? '\n' : body.data[at];
+    if (exit == CLI_EXIT_OK && fwrite(body.data, 1, body.size, stdout) != body.size)
+        exit = CLI_EXIT_WORLD;
+    dk_buf_release(&body);
+    dk_question_release(&question);
+    return exit;
+}
+
 int cli_job(const struct cli_command *command, int argc, char **argv)
 {
     struct job_options options = { 0 };
@@ -302,6 +331,11 @@ int cli_job(const struct cli_command *command, int argc, char **argv)
         exit = cli_client_open(&client, command, &options.common);
     if (exit != CLI_GO_ON)
         return exit;
+    if (options.script || options.environment) {
+        exit = print_given(&client, argv[0], options.script ? "script" : "environment");
+        cli_client_close(&client);
+        return exit;
+    }
     if (options.common.json) {
         exit = print_json(&client, argv[0]);
         cli_client_close(&client);

@@ -60,8 +60,9 @@ static const struct cli_command commands[] = {
       "          docket queue --at 14:02 --fields job,state,node_list",
       cli_queue_options, cli_queue },
     { "job", "JOB", 1, 1,
-      "Print everything about one job, whether it waits, runs or has ended.\n"
-      "example: docket job 17",
+      "Print everything about one job, whether it waits, runs or has ended; or its script.\n"
+      "examples: docket job 17\n"
+      "          docket job --script 17",
       cli_job_options, cli_job },
     { "explain", "JOB", 1, 1,
       "Say why a job waits, or why it started where and when it did: every reason, with numbers.\n"
@@ -91,6 +92,13 @@ static const struct cli_command commands[] = {
       "Change jobs that wait; the time limit and the priority also of running ones.\n"
       "example: docket update 17 --time 2h --partition long",
       cli_update_options, cli_update },
+    { "erase", "", 0, 0,
+      "Erase the scripts, environments and arguments that a user gave until now.\n"
+      "For operators and the user himself, when he has no job that waits or runs. What they did "
+      "is\n"
+      "accounted for as before: names, times, who, where. It can't be undone.\n"
+      "example: docket erase --user anna --reason 'left the institute'",
+      cli_erase_options, cli_erase },
     { "nodes", "[NODES]...", 0, 1000,
       "List the nodes: state, what is in use, why not.\nexample: docket nodes n[1-4] --long",
       cli_nodes_options, cli_nodes },

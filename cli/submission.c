@@ -292,20 +292,20 @@ static struct dk_bytes wrapped(struct dk_submission *submission, const char *com
     return (struct dk_bytes){ (const uint8_t *)text, (uint32_t)(head_size + size + 1) };
 }
 
+/* The command that people see is in the log for ever, so it is the script's name alone: arguments
+ * can be erased. */
 static enum dk_status fill_arguments(struct dk_submission *submission, int argc, char **argv,
                                      const char *script, struct dk_err *err)
 {
     struct dk_job_launch *launch = &submission->request.submit_job.spec.launch;
-    size_t size = 0, size_command = script == NULL ? 0 : strlen(script);
-    char *text, *command;
+    size_t size = 0, name_size = script == NULL ? 0 : strlen(script);
+    char *text;
 
     for (int i = 0; i < argc; i++)
         size += strlen(argv[i]) + 1;
     if (size > 1048576)
         return dk_fail(err, DK_TOO_LARGE, "the script's arguments are larger than 1048576 bytes");
     text = dk_arena_take(&submission->arena, size + 1);
-    command = dk_arena_take(&submission->arena, size_command + size + 1);
-    memcpy(command, script == NULL ? "" : script, size_command);
     submission->request.submit_job.arguments =
         (struct dk_bytes){ (const uint8_t *)text, (uint32_t)size };
     for (int i = 0; i < argc; i++) {
@@ -313,15 +313,13 @@ static enum dk_status fill_arguments(struct dk_submission *submission, int argc,
 
         memcpy(text, argv[i], each + 1);
         text += each + 1;
-        command[size_command] = ' ';
-        memcpy(command + size_command + 1, argv[i], each);
-        size_command += each + 1;
     }
-    if (size_command > 4096)
-        size_command = 4096;
-    while (size_command > 0 && ((unsigned char)command[size_command - 1] & 0x80) != 0)
-        size_command--; /* a name cut inside a character would not be UTF-8 */
-    launch->command = (struct dk_text){ command, script == NULL ? 0 : (uint32_t)size_command };
+    if (name_size > 4096) {
+        name_size = 4096;
+        while (name_size > 0 && ((unsigned char)script[name_size - 1] & 0x80) != 0)
+            name_size--; /* cut inside a character it would not be UTF-8 */
+    }
+    launch->command = (struct dk_text){ script, (uint32_t)name_size };
     return DK_OK;
 }
 

@@ -150,21 +150,35 @@ static enum dk_status find_job(struct dk_ask *ask, struct found *found)
 }
 
 /* Who had it erased, when and why. */
-static enum dk_status fail_erased(struct dk_ask *ask, const struct found *found, const char *what)
+static enum dk_status fail_erased(struct dk_ask *ask, const struct dk_erasure *erasure,
+                                  const char *what)
 {
-    struct dk_erasure erasure;
+    time_t seconds = (time_t)(erasure->time / 1000000);
     char when[40] = "";
     struct tm parts;
-    time_t seconds;
 
-    if (!dk_live_erasure(ask->projector->live, found->uid, found->submit, &erasure))
-        return DK_NOT_FOUND;
-    seconds = (time_t)(erasure.time / 1000000);
     if (localtime_r(&seconds, &parts) != NULL)
         (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &parts);
     return dk_fail(&ask->err, DK_END, "the %s of job %lld was erased on %s by %.*s%s%.*s", what,
-                   (long long)ask->job, when, (int)erasure.by_user.size, erasure.by_user.data,
-                   erasure.why.size > 0 ? ": " : "", (int)erasure.why.size, erasure.why.data);
+                   (long long)ask->job, when, (int)erasure->by_user.size, erasure->by_user.data,
+                   erasure->why.size > 0 ? ": " : "", (int)erasure->why.size, erasure->why.data);
+}
+
+/* What was erased stays so when the same bytes are given again. Who submits within the microsecond
+ * of an erasure has it if it is there. */
+static enum dk_status get_given(struct dk_ask *ask, const struct found *found, const char *what,
+                                struct dk_buf *out)
+{
+    struct dk_erasure erasure;
+    bool is_erased = dk_live_erasure(ask->projector->live, found->uid, found->submit, &erasure);
+    enum dk_status status;
+
+    if (is_erased && erasure.time > found->submit)
+        return fail_erased(ask, &erasure, what);
+    status = dk_vault_get(ask->projector->vault, found->uid, found->digest, out, &ask->err);
+    return is_erased && (status == DK_END || status == DK_NOT_FOUND)
+               ? fail_erased(ask, &erasure, what)
+               : status;
 }
 
 enum dk_status dk_answer_script(struct dk_ask *ask, struct dk_buf *out, int64_t *seq)
@@ -189,10 +203,7 @@ enum dk_status dk_answer_script(struct dk_ask *ask, struct dk_buf *out, int64_t 
                        (long long)ask->job);
     if (found.size == 0)
         return dk_fail(&ask->err, DK_NOT_FOUND, "job %lld has no %s", (long long)ask->job, what);
-    status = dk_vault_get(ask->projector->vault, found.uid, found.digest, out, &ask->err);
-    if (status == DK_END || status == DK_NOT_FOUND)
-        return fail_erased(ask, &found, what) == DK_END ? DK_END : status;
-    return status;
+    return get_given(ask, &found, what, out);
 }
 
 /* --- explanations --- */

@@ -498,7 +498,7 @@ static int print_blobs(struct sacct *sacct)
                                 "--------------------");
         if (dk_ask_body(&sacct->session, &question, NULL, &body, &seq, &err) != DK_OK ||
             body.size == 0)
-            (void)fputs("NONE", stdout);
+            (void)fputs(err.status == DK_END ? err.text : "NONE", stdout);
         for (size_t at = 0; at < body.size; at++) /* variables end in a zero byte */
             (void)putchar(body.data[at] == '\0' ? '\n' : body.data[at]);
         (void)fputs("\n\n", stdout);
