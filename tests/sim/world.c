@@ -45,6 +45,8 @@ void sim_mix(const void *bytes, size_t size)
         sim->digest = (sim->digest ^ at[i]) * UINT64_C(0x100000001b3);
 }
 
+static void say(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
+
 static void say(const char *format, va_list args)
 {
     printf("%12.6f  ", (double)(sim->now - SIM_EPOCH) / 1e6);
