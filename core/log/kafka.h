@@ -13,9 +13,8 @@
 #ifndef DK_LOG_KAFKA_H
 #define DK_LOG_KAFKA_H
 
+#include "log/kafka_library.h"
 #include "log/log.h"
-
-#include <librdkafka/rdkafka.h>
 
 #define DK_KAFKA_EVENTS "events"
 #define DK_KAFKA_TOPIC_MAX 256

@@ -373,10 +373,13 @@ enum dk_status dk_kafka_conf(rd_kafka_conf_t **out, const struct dk_kafka_place 
                              struct dk_err *err)
 {
     const struct dk_kafka_setting brokers = { "bootstrap.servers", place->brokers };
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    enum dk_status status;
+    enum dk_status status = dk_kafka_load(err);
+    rd_kafka_conf_t *conf;
 
     *out = NULL;
+    if (status != DK_OK)
+        return status;
+    conf = rd_kafka_conf_new();
     DK_CHECK(conf != NULL);
     rd_kafka_conf_set_log_cb(conf, hear);
     status = set_all(conf, defaults, sizeof(defaults) / sizeof(defaults[0]), err);
