@@ -1,5 +1,6 @@
 /* cmd_replay.c - docket replay: one policy in full, or several side by side */
 #include "base/check.h"
+#include "cli/container_log.h"
 #include "cli/print.h"
 #include "cli/replay_commands.h"
 #include "cli/report.h"
@@ -163,15 +164,17 @@ static enum dk_status open_trace(struct source *source, const struct replay_opti
     return status;
 }
 
-/* A folder is a cluster's, with its log inside, or a log itself. */
+/* A folder is a cluster's, with its log inside, or a log itself. An export is taken into memory. */
 static bool find_log(const char *name, char uri[4096])
 {
     struct stat about;
     char inside[4096];
     int size;
 
-    if (strncmp(name, "file:", 5) == 0)
+    if (strncmp(name, "file:", 5) == 0 || strncmp(name, "kafka:", 6) == 0)
         return snprintf(uri, 4096, "%s", name) < 4096;
+    if (cli_container_is(name))
+        return snprintf(uri, 4096, CLI_CONTAINER_LOG) < 4096;
     if (stat(name, &about) != 0 || !S_ISDIR(about.st_mode))
         return false;
     size = snprintf(inside, sizeof(inside), "%s/log", name);
@@ -251,7 +254,10 @@ static int open_source(struct source *source, const struct cli_command *command,
     usage = check_log_options(command, options);
     if (usage != CLI_GO_ON)
         return usage;
+    if (cli_container_is(source->name) && cli_container_load(source->name, &err) != DK_OK)
+        return cli_fail(&err);
     status = open_log_recorded(source, uri, options, &err);
+    dk_log_memory_remove(strchr(CLI_CONTAINER_LOG, ':') + 1);
     return status == DK_OK ? CLI_GO_ON : cli_fail(&err);
 }
 

@@ -65,10 +65,13 @@
       cli_audit_keygen_options, cli_audit_keygen)                                                  \
     X("replay", "TRACE", 1, 1,                                                                     \
       "Run a workload trace (SWF, plain, .gz or .zst; - is standard input) through the core.\n"    \
-      "Or what happened on a cluster: file:DIR/log, or the cluster's folder. Then machine,\n"      \
-      "configuration and, without options, the policy are the log's own; jobs keep all that "      \
-      "they\n"                                                                                     \
-      "asked for, but not holds, changes, requeues and nodes that were out of service.\n"          \
+      "Or what happened on a cluster: file:DIR/log, kafka://BROKERS/PREFIX, the cluster's "        \
+      "folder, "                                                                                   \
+      "or\n"                                                                                       \
+      "an export of its whole log (.avro). Then machine, configuration and, without options, "     \
+      "the\n"                                                                                      \
+      "policy are the log's own; jobs keep all that they asked for, but not holds, changes,\n"     \
+      "requeues and nodes that were out of service.\n"                                             \
       "example: docket replay file:/var/lib/docket/log --compare fcfs:easy,sjf:easy",              \
       cli_replay_options, cli_replay)                                                              \
     X("generate", "", 0, 0, "Make a workload trace by the Lublin-Feitelson model (2003).",         \

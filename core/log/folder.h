@@ -4,6 +4,7 @@
  *     00000000000000000001.zseg    the same, compressed
  *     lock                         held by the writer
  *     page                         shared: what is published (struct dk_page)
+ *     restoring                    a history is being put back (file_restore.c)
  */
 #ifndef DK_LOG_FOLDER_H
 #define DK_LOG_FOLDER_H

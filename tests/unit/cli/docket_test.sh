@@ -94,6 +94,19 @@ check "log verify" 0 "good" "$docket" log verify "file:$work/log"
 check "audit verify" 0 "decided again and the same" "$docket" audit verify "file:$work/log"
 check "audit verify --json" 0 '"ok": true' "$docket" audit verify "file:$work/log" --json
 check "a log that is not there is said" 3 "no" "$docket" audit verify "file:$work/nothing"
+# exports: the whole story is tests/e2e/exchange_test.py
+check "log export" 0 "bytes an event" "$docket" log export "file:$work/log" --output log.avro
+check "log export needs --output" 2 "output is required" "$docket" log export "file:$work/log"
+check "log export of nothing" 3 "no" "$docket" log export "file:$work/nothing" --output no.avro
+check "log import" 0 "as it was exported" "$docket" log import log.avro --log "file:$work/imported"
+cmp -s <("$docket" log cat "file:$work/log") <("$docket" log cat "file:$work/imported") ||
+    { echo "FAIL an imported log has the same events"; failed=1; }
+check "a log in memory is not imported into" 2 "would end with" "$docket" log import log.avro --log memory:x
+check "an export is replayed as its log is" 0 "jobs *500" "$docket" replay log.avro
+check "a piece is not" 0 "seq 30 to" "$docket" log export "file:$work/log" --output piece.avro --from 30
+check "and says so" 3 "all of it is needed" "$docket" replay piece.avro
+check "verify wants a key for a checkpoint" 2 "needs --public-key" "$docket" audit verify "file:$work/log" --checkpoint x
+
 for segment in log/*.seg; do
     printf '\377' | dd of="$segment" bs=1 seek=20000 conv=notrunc status=none
 done
