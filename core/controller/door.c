@@ -35,9 +35,10 @@ struct ticket {
     uint32_t parts;     /* that are not settled */
     struct part **list; /* all of them; NULL: settled */
     uint32_t count;
-    int64_t deadline; /* of the monotonic clock */
-    bool only_beats;  /* enough that it is in the topic */
-    int fail_status;  /* not 0: it failed, and goes when its parts are known */
+    int64_t deadline;    /* of the monotonic clock */
+    enum dk_status kept; /* of its scripts */
+    bool only_beats;     /* enough that it is in the topic */
+    int fail_status;     /* not 0: it failed, and goes when its parts are known */
     const char *fail_reason, *fail_detail;
 };
 
@@ -61,7 +62,7 @@ struct dk_door {
     struct dk_stream *stream;
     pthread_t thread;
     int event_fd;
-    bool stop;
+    struct dk_err err;    /* of its thread */
     pthread_mutex_t lock; /* of all below */
     struct ticket *tickets, **tickets_end;
     struct part *buckets[BUCKETS]; /* by offset */
@@ -507,11 +508,10 @@ static bool only_beats(const struct dk_call *call)
     return call->count > 0;
 }
 
-static void take_call(struct dk_door *door, struct dk_call *call)
+/* A ticket for the call, whose scripts are kept; held until it is posted. */
+static struct ticket *take_call(struct dk_door *door, struct dk_call *call)
 {
     struct ticket *ticket;
-    struct dk_err err;
-    enum dk_status status = DK_OK;
 
     call->next = NULL;
     lock(door);
@@ -519,15 +519,21 @@ static void take_call(struct dk_door *door, struct dk_call *call)
     ticket->parts = 1; /* until all are sent */
     ticket->only_beats = only_beats(call);
     unlock(door);
-    for (uint32_t i = 0; status == DK_OK && i < call->count; i++)
-        status = dk_call_keep_scripts(call, &call->requests[i], door->options.secrets, &err);
+    for (uint32_t i = 0; ticket->kept == DK_OK && i < call->count; i++)
+        ticket->kept =
+            dk_call_keep_scripts(call, &call->requests[i], door->options.secrets, &door->err);
+    return ticket;
+}
+
+static void post_call(struct dk_door *door, struct ticket *ticket)
+{
+    enum dk_status status = ticket->kept;
+
     if (status == DK_OK)
-        status = dk_secrets_sync(door->options.secrets, &err);
-    if (status == DK_OK)
-        status = post_requests(door, ticket, &err);
+        status = post_requests(door, ticket, &door->err);
     lock(door);
     if (status != DK_OK) {
-        dk_journal(DK_JOURNAL_WARNING, "a call could not be posted: %s", err.text);
+        dk_journal(DK_JOURNAL_WARNING, "a call could not be posted: %s", door->err.text);
         ticket_fail(ticket, status == DK_FULL ? 507 : 503, status == DK_FULL ? "FULL" : "BUSY",
                     "it could not be posted here; try again with the same key");
     }
@@ -536,13 +542,28 @@ static void take_call(struct dk_door *door, struct dk_call *call)
     unlock(door);
 }
 
+/* One sync for the scripts of all calls that have come. */
 static void take_calls(struct dk_door *door)
 {
     struct dk_call *call = dk_intake_take(door->options.intake);
+    struct ticket *first = NULL;
+    enum dk_status status = DK_OK;
 
     for (struct dk_call *next; call != NULL; call = next) {
+        struct ticket *ticket;
+
         next = call->next;
-        take_call(door, call);
+        ticket = take_call(door, call);
+        if (first == NULL)
+            first = ticket;
+    }
+    if (first != NULL)
+        status = dk_secrets_sync(door->options.secrets, &door->err);
+    for (struct ticket *ticket = first, *next; ticket != NULL; ticket = next) {
+        next = ticket->next; /* held, like those behind it */
+        if (ticket->kept == DK_OK)
+            ticket->kept = status;
+        post_call(door, ticket);
     }
 }
 
