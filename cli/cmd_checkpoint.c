@@ -53,7 +53,7 @@ static enum dk_status find_last(struct dk_checkpoint *last, const char *path,
         *last = claims.items[claims.count - 1].checkpoint;
     cli_claims_release(&claims);
     if (status == DK_OK && last->head.seq > 0 && !cli_claim_fits(last))
-        status = dk_fail(err, DK_CORRUPT, "'%s': its last checkpoint is forged", path);
+        status = dk_fail(err, DK_DIVERGED, "'%s': its last checkpoint is forged", path);
     return status;
 }
 
@@ -70,7 +70,7 @@ static enum dk_status compare(const struct dk_trail *trail, const struct dk_chec
     else if (head.seq == last->head.seq &&
              memcmp(head.closed, last->head.closed, sizeof(head.closed)) == 0)
         return DK_OK;
-    return dk_fail(err, DK_CORRUPT,
+    return dk_fail(err, DK_DIVERGED,
                    "log '%s' is %s: it is not what was signed as seq %llu; nothing was signed", uri,
                    word, (unsigned long long)last->head.seq);
 }
@@ -85,7 +85,7 @@ static enum dk_status walk(struct dk_trail *trail, const char *uri,
     bool is_first = last->head.seq > 0;
 
     if (status == DK_NOT_FOUND && last->head.seq > 0 && trail->has_log)
-        status = dk_fail(err, DK_CORRUPT,
+        status = dk_fail(err, DK_DIVERGED,
                          "log '%s' is truncated: seq %llu, which was signed, is not there; nothing "
                          "was signed",
                          uri, (unsigned long long)last->head.seq);
@@ -185,7 +185,7 @@ int cli_audit_checkpoint(const struct cli_command *command, int argc, char **arg
         cli_log_place(&place, operands > 0 ? argv[0] : NULL, options.dir, &uri, &err) != DK_OK)
         status = cli_fail(&err);
     else if (walk(&trail, uri, &last, &err) != DK_OK)
-        status = cli_log_fail(&err, operands > 0 ? argv[0] : NULL);
+        status = cli_fail(&err);
     else
         status =
             report(&options, uri, &trail, &checkpoint, line, sign(&trail, key, &checkpoint, line));

@@ -135,7 +135,7 @@ int cli_log_export(const struct cli_command *command, int argc, char **argv)
         print(&transfer, uri, cli_seconds() - begun);
         status = CLI_EXIT_OK;
     } else {
-        status = cli_log_fail(&err, operand);
+        status = cli_fail(&err);
     }
     dk_container_destroy(transfer.writer);
     dk_trail_release(&transfer.trail);

@@ -81,15 +81,19 @@ static enum dk_status walk_file(struct import *import, const char *path,
 {
     struct dk_container_reader *reader = NULL;
     struct dk_log_batch batch;
+    uint64_t block, byte;
     enum dk_status status = dk_container_open(&reader, path, err);
 
     if (status == DK_OK)
         status = check_joins(&import->trail, path, dk_container_about(reader), err);
     while (status == DK_OK && (status = dk_container_next(reader, &batch, err)) == DK_OK) {
         status = dk_trail_batch(&import->trail, &batch, err);
-        if (status != DK_OK)
-            (void)dk_fail_in(err, "'%s'", path);
-        else if (see != NULL)
+        if (status != DK_OK) {
+            dk_container_where(reader, &block, &byte);
+            (void)dk_fail_in(err, "'%s': block %llu at byte %llu", path, (unsigned long long)block,
+                             (unsigned long long)byte);
+        }
+        if (status == DK_OK && see != NULL)
             status = see(import, &batch, err);
     }
     if (status == DK_END)
@@ -230,7 +234,8 @@ int cli_log_import(const struct cli_command *command, int argc, char **argv)
     if (usage != CLI_GO_ON)
         return usage;
     if (options.log == NULL)
-        return cli_usage_error(command, "--log is required: the new log, as file:DIR");
+        return cli_usage_error(command, "--log is required: the new log, file:DIR or "
+                                        "kafka://BROKERS/PREFIX");
     if (strncmp(options.log, "memory:", 7) == 0)
         return cli_usage_error(command, "a log in memory would end with this command");
     import.files = calloc((size_t)import.count, sizeof(*import.files));
@@ -246,5 +251,7 @@ int cli_log_import(const struct cli_command *command, int argc, char **argv)
         print(&import, options.log, options.json, cli_seconds() - begun);
     dk_trail_release(&import.trail);
     free(import.files);
+    if (status == DK_CORRUPT)
+        err.status = DK_DIVERGED; /* an altered file: repairs are for logs */
     return status == DK_OK ? CLI_EXIT_OK : cli_fail(&err);
 }

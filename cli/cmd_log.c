@@ -121,8 +121,12 @@ int cli_log_cat(const struct cli_command *command, int argc, char **argv)
     operand = operands > 0 ? argv[0] : NULL;
     if (cli_log_place(&place, operand, options.dir, &uri, &err) != DK_OK)
         return cli_fail(&err);
-    if (dk_log_reader_open(&reader, uri, (uint64_t)options.from, &err) != DK_OK)
-        return cli_log_fail(&err, operand);
+    if (dk_log_reader_open(&reader, uri, (uint64_t)options.from, &err) != DK_OK) {
+        if (operand == NULL && err.status == DK_IO && strncmp(uri, "file:", 5) == 0)
+            (void)fprintf(stderr, "docket: without the right to read the log itself: 'docket log "
+                                  "follow --after 0'\n");
+        return cli_fail(&err);
+    }
     dk_arena_init(&cat.arena, &dk_heap);
     dk_buf_init(&cat.line, &dk_heap, LINE_SIZE_MAX);
     do {
@@ -190,10 +194,14 @@ static void print_stat(const char *uri, const struct dk_log_stat *stat, const st
     (void)printf("time span    %s%s\n",
                  cli_duration(span, (counts->time_last - counts->time_first) / 1000000, people),
                  people ? "" : " s");
-    (void)printf("segments     %llu, %llu of them compressed\n", (unsigned long long)stat->segments,
-                 (unsigned long long)stat->segments_compressed);
-    (void)printf("bytes        %llu of batches, %llu on disk\n",
-                 (unsigned long long)stat->bytes_plain, (unsigned long long)stat->bytes_disk);
+    if (stat->bytes_disk > 0) /* of a folder's log; what Kafka's disks have is for Kafka's tools */
+        (void)printf("segments     %llu, %llu of them compressed\n",
+                     (unsigned long long)stat->segments,
+                     (unsigned long long)stat->segments_compressed);
+    (void)printf("bytes        %llu of batches", (unsigned long long)stat->bytes_plain);
+    if (stat->bytes_disk > 0)
+        (void)printf(", %llu on disk", (unsigned long long)stat->bytes_disk);
+    (void)putchar('\n');
     if (stat->restoring)
         (void)printf("import       interrupted: no controller opens it until it is done again\n");
     if (stat->gaps > 0)

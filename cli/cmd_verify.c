@@ -163,7 +163,7 @@ static int verify(const struct cli_command *command, int argc, char **argv,
     } else if (fold_log(&audit, uri, &err) == DK_OK) {
         status = report(&audit, uri, options.json, NULL);
     } else if (err.status == DK_NOT_FOUND || (audit.seconds == 0)) {
-        status = cli_log_fail(&err, operand); /* it was not even opened */
+        status = cli_fail(&err); /* it was not even opened */
     } else {
         status = report(&audit, uri, options.json, &err);
     }

@@ -1,10 +1,6 @@
 /* log_place.c - see log_place.h */
 #include "cli/log_place.h"
 
-#include "cli/command.h"
-
-#include <stdio.h>
-
 enum dk_status cli_log_place(struct dk_place *place, const char *operand, const char *dir,
                              const char **uri, struct dk_err *err)
 {
@@ -16,12 +12,4 @@ enum dk_status cli_log_place(struct dk_place *place, const char *operand, const 
         *uri = place->log_uri;
     }
     return status;
-}
-
-int cli_log_fail(const struct dk_err *err, const char *operand)
-{
-    if (operand == NULL && err->status == DK_IO)
-        (void)fprintf(stderr, "docket: without the right to read the log itself: 'docket log "
-                              "follow --after 0'\n");
-    return cli_fail(err);
 }

@@ -9,7 +9,4 @@
 enum dk_status cli_log_place(struct dk_place *place, const char *operand, const char *dir,
                              const char **uri, struct dk_err *err);
 
-/* "docket: ..." and its exit status; of the cluster's own log with a hint where it can be read. */
-int cli_log_fail(const struct dk_err *err, const char *operand);
-
 #endif

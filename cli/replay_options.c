@@ -109,7 +109,8 @@ const struct cli_option cli_log_export_options[] = {
 #define IMPORT(field) offsetof(struct import_options, field)
 
 const struct cli_option cli_log_import_options[] = {
-    { "--log", CLI_TEXT, "URI", IMPORT(log), NULL, 0, 0, "the new log, as file:DIR; required" },
+    { "--log", CLI_TEXT, "URI", IMPORT(log), NULL, 0, 0,
+      "the new log: file:DIR or kafka://BROKERS/PREFIX; required" },
     { "--json", CLI_FLAG, NULL, IMPORT(json), NULL, 0, 0, "one JSON object" },
     { 0 },
 };

@@ -77,6 +77,9 @@ const struct dk_container_about *dk_container_about(const struct dk_container_re
 enum dk_status dk_container_next(struct dk_container_reader *reader, struct dk_log_batch *batch,
                                  struct dk_err *err);
 
+/* Where the batch that came last is: the number of its block, from 1, and the byte it begins at. */
+void dk_container_where(const struct dk_container_reader *reader, uint64_t *block, uint64_t *byte);
+
 /* At the end: whether the trail that all its batches have passed came out where the header says.
  * DK_CORRUPT: they are not those that were exported. */
 enum dk_status dk_container_check(const struct dk_container_reader *reader,

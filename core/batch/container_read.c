@@ -506,6 +506,12 @@ enum dk_status dk_container_next(struct dk_container_reader *reader, struct dk_l
     return status;
 }
 
+void dk_container_where(const struct dk_container_reader *reader, uint64_t *block, uint64_t *byte)
+{
+    *block = reader->block;
+    *byte = reader->block_at;
+}
+
 enum dk_status dk_container_check(const struct dk_container_reader *reader,
                                   const struct dk_trail *trail, struct dk_err *err)
 {

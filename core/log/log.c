@@ -39,7 +39,10 @@ static const struct dk_log_backend *backend_of(const char *uri, const char **pla
             return backends[i];
     if (added != NULL && is_of(uri, added, place))
         return added;
-    (void)dk_fail(err, DK_INVALID, "'%s' is not the address of a log, as file:DIR is", uri);
+    (void)dk_fail(err, DK_INVALID,
+                  "'%s' is not the address of a log, as file:DIR and "
+                  "kafka://BROKERS/PREFIX are",
+                  uri);
     return NULL;
 }
 
