@@ -34,7 +34,8 @@ struct head {
     uint32_t magic, version;
     uint64_t generation, applied;
     uint8_t print[DK_CLUSTER_PRINT_SIZE];
-    uint8_t zeros[84];
+    int64_t offset;
+    uint8_t zeros[76];
     uint32_t crc;
 };
 
@@ -483,38 +484,35 @@ bool dk_keyring_key(struct dk_keyring *ring, int32_t uid, uint32_t n, struct dk_
     return false;
 }
 
-static enum dk_status keep(struct dk_keyring *ring, struct slot *slot, uint32_t *index,
-                           struct dk_err *err)
+static enum dk_status put_in_file(struct dk_keyring *ring, struct slot *slot, uint32_t *place,
+                                  struct dk_err *err)
 {
-    uint32_t place = ring->is_writer ? take_place(ring) : 0;
-    enum dk_status status = DK_OK;
+    enum dk_status status;
 
-    if (place > 0) {
-        status = write_slot(ring, place, slot, err);
-        if (status == DK_OK)
-            status = next_generation(ring, err);
-    }
+    *place = take_place(ring);
+    status = write_slot(ring, *place, slot, err);
     if (status == DK_OK)
-        *index = entry_add(ring, slot, place);
-    else if (place > 0)
-        free_place(ring, place);
+        status = next_generation(ring, err);
+    if (status != DK_OK)
+        free_place(ring, *place);
     return status;
 }
 
-enum dk_status dk_keyring_make(struct dk_keyring *ring, int32_t uid, struct dk_user_key *key,
-                               struct dk_err *err)
+enum dk_status dk_keyring_make(struct dk_keyring *ring, int32_t uid, bool own,
+                               struct dk_user_key *key, struct dk_err *err)
 {
     const struct user *user = user_of(ring, uid);
     struct slot slot = { .kind = KIND_KEY, .uid = uid, .seq = ring->seen };
-    enum dk_status status;
-    uint32_t index;
+    enum dk_status status = DK_OK;
+    uint32_t place = 0;
 
     if (slot.seq < erased_of(user))
         slot.seq = erased_of(user);
     wrap_new(ring, &slot);
-    status = keep(ring, &slot, &index, err);
+    if (!own)
+        status = put_in_file(ring, &slot, &place, err);
     if (status == DK_OK)
-        DK_CHECK(show(ring, index, key));
+        DK_CHECK(show(ring, entry_add(ring, &slot, place), key));
     return status;
 }
 
@@ -532,7 +530,7 @@ bool dk_keyring_is_own(const struct dk_keyring *ring, const struct dk_user_key *
 {
     uint32_t index = entry_find(ring, key->uid, key->id);
 
-    return !ring->is_writer && index != NONE && ring->entries[index].place == 0;
+    return index != NONE && ring->entries[index].place == 0;
 }
 
 void dk_keyring_export(struct dk_keyring *ring, const struct dk_user_key *key,
@@ -551,10 +549,12 @@ enum dk_status dk_keyring_import(struct dk_keyring *ring, const uint8_t bytes[DK
                                  struct dk_err *err)
 {
     struct material material;
+    enum dk_status status;
     struct slot slot;
-    uint32_t index;
+    uint32_t index, place;
     bool good;
 
+    DK_CHECK(ring->is_writer);
     memcpy(&slot, bytes, sizeof(slot));
     good = slot.kind == KIND_KEY && dk_crc32c(0, &slot, CHECKED) == slot.crc &&
            unwrap(ring, &slot, &material);
@@ -563,9 +563,15 @@ enum dk_status dk_keyring_import(struct dk_keyring *ring, const uint8_t bytes[DK
         return dk_fail(err, DK_CORRUPT, "a user's key does not fit this cluster's key");
     if (slot.seq < erased_of(user_of(ring, slot.uid)))
         return dk_fail(err, DK_END, "a key of user %d is of before what was erased", slot.uid);
-    if (entry_find(ring, slot.uid, slot.id) != NONE)
+    index = entry_find(ring, slot.uid, slot.id);
+    if (index != NONE && ring->entries[index].place != 0)
         return DK_OK;
-    return keep(ring, &slot, &index, err);
+    status = put_in_file(ring, &slot, &place, err);
+    if (status == DK_OK && index != NONE)
+        ring->entries[index].place = place; /* one of ours comes back */
+    else if (status == DK_OK)
+        (void)entry_add(ring, &slot, place);
+    return status;
 }
 
 /* --- forgetting --- */
@@ -581,6 +587,24 @@ void dk_keyring_retire(struct dk_keyring *ring, int32_t uid, uint64_t seq)
         if (ring->entries[index].slot.seq < seq && ring->entries[index].place == 0)
             entry_drop(ring, user, index); /* of this process only: that was all there is of it */
     }
+}
+
+void dk_keyring_retire_as(struct dk_keyring *ring, const struct dk_keyring *other)
+{
+    for (uint32_t i = 0; i < other->user_count; i++)
+        dk_keyring_retire(ring, other->users[i].uid, other->users[i].retired);
+    dk_keyring_seen(ring, other->seen);
+}
+
+void dk_keyring_old(const struct dk_keyring *ring, int32_t uid, uint64_t seq,
+                    void (*visit)(void *ctx, const uint8_t id[DK_KEY_ID_SIZE]), void *ctx)
+{
+    const struct user *user = user_find(ring, uid);
+    uint32_t index = user != NULL ? user->first_key : NONE;
+
+    for (; index != NONE; index = ring->entries[index].next)
+        if (ring->entries[index].slot.seq < seq)
+            visit(ctx, ring->entries[index].slot.id);
 }
 
 static enum dk_status overwrite(struct dk_keyring *ring, struct user *user, uint32_t index,
@@ -666,5 +690,16 @@ enum dk_status dk_keyring_applied_set(struct dk_keyring *ring, uint64_t seq, str
     if (ring->head.applied >= seq)
         return DK_OK;
     ring->head.applied = seq;
+    return write_head(ring, err);
+}
+
+int64_t dk_keyring_offset(const struct dk_keyring *ring)
+{
+    return ring->head.offset;
+}
+
+enum dk_status dk_keyring_offset_set(struct dk_keyring *ring, int64_t offset, struct dk_err *err)
+{
+    ring->head.offset = offset;
     return write_head(ring, err);
 }

@@ -2,8 +2,9 @@
  *
  *     DIR/user.keys   slots of 128 bytes; the first one is the head
  *
- *       head   | "DKK1" | version u32 | generation u64 | applied u64 | print 16 | zeros | crc u32 |
- *       slot   | kind u32 | uid i32 | seq u64 | id 16 | nonce 24 | sealed key 48 | zeros | crc u32
+ *       head   | "DKK1" | version u32 | generation u64 | applied u64 | print 16 | offset i64 |
+ * zeros | crc u32 | slot   | kind u32 | uid i32 | seq u64 | id 16 | nonce 24 | sealed key 48 |
+ * zeros | crc u32
  * |
  *                '--------- authenticated ----------'
  *
@@ -54,15 +55,16 @@ void dk_keyring_seen(struct dk_keyring *ring, uint64_t seq);
 
 /* The user's n-th key that lives, the oldest first. False: there is none. */
 bool dk_keyring_key(struct dk_keyring *ring, int32_t uid, uint32_t n, struct dk_user_key *key);
-/* One more for the user. Durable after the next dk_keyring_sync, if the ring is the writer's. */
-enum dk_status dk_keyring_make(struct dk_keyring *ring, int32_t uid, struct dk_user_key *key,
-                               struct dk_err *err);
+/* One more for the user: in the file, durable after the next dk_keyring_sync (the writer); or
+ * `own`: known to this process alone. */
+enum dk_status dk_keyring_make(struct dk_keyring *ring, int32_t uid, bool own,
+                               struct dk_user_key *key, struct dk_err *err);
 enum dk_status dk_keyring_sync(struct dk_keyring *ring, struct dk_err *err);
 
 /* Is it known to this process alone, so far? */
 bool dk_keyring_is_own(const struct dk_keyring *ring, const struct dk_user_key *key);
-/* A key as it goes from host to host; and back. DK_CORRUPT: it is none of this cluster. DK_END: it
- * is of before what was erased. Having it already is fine. */
+/* A key as it goes from host to host; and back, into the file (the writer). DK_CORRUPT: it is none
+ * of this cluster. DK_END: it is of before what was erased. Having it already is fine. */
 void dk_keyring_export(struct dk_keyring *ring, const struct dk_user_key *key,
                        uint8_t slot[DK_KEY_SLOT_SIZE]);
 enum dk_status dk_keyring_import(struct dk_keyring *ring, const uint8_t slot[DK_KEY_SLOT_SIZE],
@@ -70,6 +72,11 @@ enum dk_status dk_keyring_import(struct dk_keyring *ring, const uint8_t slot[DK_
 
 /* Keys of the user that were made before `seq` are no keys any more, for this process. */
 void dk_keyring_retire(struct dk_keyring *ring, int32_t uid, uint64_t seq);
+/* As it is retired in another ring of this process. */
+void dk_keyring_retire_as(struct dk_keyring *ring, const struct dk_keyring *other);
+/* Keys in the file that dk_keyring_forget would overwrite. */
+void dk_keyring_old(const struct dk_keyring *ring, int32_t uid, uint64_t seq,
+                    void (*visit)(void *ctx, const uint8_t id[DK_KEY_ID_SIZE]), void *ctx);
 /* And for all: overwritten, and synced. */
 enum dk_status dk_keyring_forget(struct dk_keyring *ring, int32_t uid, uint64_t seq,
                                  struct dk_err *err);
@@ -81,5 +88,8 @@ enum dk_status dk_keyring_drop_newer(struct dk_keyring *ring, uint64_t seq, stru
 /* Up to this event all that was to be forgotten is. Set with the next sync. */
 uint64_t dk_keyring_applied(const struct dk_keyring *ring);
 enum dk_status dk_keyring_applied_set(struct dk_keyring *ring, uint64_t seq, struct dk_err *err);
+/* Up to which offset a topic was taken in; likewise. */
+int64_t dk_keyring_offset(const struct dk_keyring *ring);
+enum dk_status dk_keyring_offset_set(struct dk_keyring *ring, int64_t offset, struct dk_err *err);
 
 #endif

@@ -76,6 +76,16 @@ bool dk_vault_is_new(const char *dir)
     return !dk_keyring_is_there(dir);
 }
 
+static void take_retired(struct dk_vault *vault)
+{
+    dk_keyring_seen(vault->ring, vault->seen);
+    for (uint32_t i = 0; i < vault->retired_count; i++)
+        dk_keyring_retire(vault->ring, vault->retired[i].uid, vault->retired[i].seq);
+    free(vault->retired);
+    vault->retired = NULL;
+    vault->retired_count = 0;
+}
+
 /* A reader's key and ring, when they have come to be; DK_NOT_FOUND: not yet. */
 static enum dk_status ensure_ring(struct dk_vault *vault, struct dk_err *err)
 {
@@ -89,15 +99,9 @@ static enum dk_status ensure_ring(struct dk_vault *vault, struct dk_err *err)
     }
     if (status == DK_OK)
         status = dk_keyring_open(&vault->ring, vault->dir, vault->key, vault->is_writer, err);
-    if (status != DK_OK)
-        return status;
-    dk_keyring_seen(vault->ring, vault->seen);
-    for (uint32_t i = 0; i < vault->retired_count; i++)
-        dk_keyring_retire(vault->ring, vault->retired[i].uid, vault->retired[i].seq);
-    free(vault->retired);
-    vault->retired = NULL;
-    vault->retired_count = 0;
-    return DK_OK;
+    if (status == DK_OK)
+        take_retired(vault);
+    return status;
 }
 
 enum dk_status dk_vault_open(struct dk_vault **out, const char *dir,
@@ -126,6 +130,49 @@ enum dk_status dk_vault_open(struct dk_vault **out, const char *dir,
     else
         dk_vault_close(vault);
     return status;
+}
+
+enum dk_status dk_vault_become_writer(struct dk_vault *vault, struct dk_err *err)
+{
+    struct dk_keyring *ring = NULL;
+    struct dk_blobs *blobs = NULL;
+    enum dk_status status;
+
+    if (vault->is_writer)
+        return DK_OK;
+    lock(vault);
+    status = dk_keyring_open(&ring, vault->dir, vault->key, true, err);
+    if (status == DK_OK)
+        status = dk_blobs_open(&blobs, vault->blobs_dir, true, err);
+    if (status != DK_OK) {
+        dk_keyring_close(ring);
+        return unlock(vault, status);
+    }
+    if (vault->ring != NULL)
+        dk_keyring_retire_as(ring, vault->ring);
+    dk_keyring_close(vault->ring);
+    dk_blobs_close(vault->blobs);
+    vault->ring = ring;
+    vault->blobs = blobs;
+    vault->is_writer = true;
+    take_retired(vault);
+    return unlock(vault, DK_OK);
+}
+
+int64_t dk_vault_offset(struct dk_vault *vault)
+{
+    int64_t offset;
+
+    lock(vault);
+    offset = dk_keyring_offset(vault->ring);
+    (void)unlock(vault, DK_OK);
+    return offset;
+}
+
+enum dk_status dk_vault_offset_set(struct dk_vault *vault, int64_t offset, struct dk_err *err)
+{
+    lock(vault);
+    return unlock(vault, dk_keyring_offset_set(vault->ring, offset, err));
 }
 
 void dk_vault_close(struct dk_vault *vault)
@@ -248,11 +295,12 @@ static enum dk_status open_record(const struct dk_user_key *key, const struct dk
 
 /* --- keeping --- */
 
-static enum dk_status key_of(struct dk_vault *vault, int32_t uid, struct dk_user_key *key,
+static enum dk_status key_of(struct dk_vault *vault, int32_t uid, bool own, struct dk_user_key *key,
                              struct dk_err *err)
 {
-    return dk_keyring_key(vault->ring, uid, 0, key) ? DK_OK
-                                                    : dk_keyring_make(vault->ring, uid, key, err);
+    return dk_keyring_key(vault->ring, uid, 0, key)
+               ? DK_OK
+               : dk_keyring_make(vault->ring, uid, own, key, err);
 }
 
 static enum dk_status put(struct dk_vault *vault, int32_t uid, const void *bytes, size_t size,
@@ -267,7 +315,7 @@ static enum dk_status put(struct dk_vault *vault, int32_t uid, const void *bytes
         *added = false;
     if (find(vault, uid, digest, &key, id))
         return DK_OK;
-    status = key_of(vault, uid, &key, err);
+    status = key_of(vault, uid, false, &key, err);
     dk_buf_clear(&vault->scratch);
     if (status == DK_OK)
         status = seal(&key, bytes, size, digest, &vault->scratch, err);
@@ -455,6 +503,37 @@ enum dk_status dk_vault_forget(struct dk_vault *vault, int32_t uid, uint64_t seq
     return unlock(vault, status);
 }
 
+struct old {
+    int32_t uid;
+    void (*visit)(void *ctx, int32_t uid, const uint8_t *id, bool is_key);
+    void *ctx;
+};
+
+static void visit_key(void *ctx, const uint8_t id[DK_KEY_ID_SIZE])
+{
+    const struct old *old = ctx;
+
+    old->visit(old->ctx, old->uid, id, true);
+}
+
+enum dk_status dk_vault_old(struct dk_vault *vault, int32_t uid, uint64_t seq,
+                            void (*visit)(void *ctx, int32_t uid, const uint8_t *id, bool is_key),
+                            void *ctx, struct dk_err *err)
+{
+    struct gathering gathering = { .vault = vault, .uid = uid };
+    struct old old = { uid, visit, ctx };
+    enum dk_status status;
+
+    lock(vault);
+    retire(vault, uid, seq);
+    dk_keyring_old(vault->ring, uid, seq, visit_key, &old);
+    status = dk_blobs_each(vault->blobs, gather, &gathering, err);
+    for (size_t i = 0; status == DK_OK && i < gathering.count; i++)
+        visit(ctx, uid, gathering.ids[i], false);
+    free(gathering.ids);
+    return unlock(vault, status);
+}
+
 uint64_t dk_vault_applied(struct dk_vault *vault)
 {
     uint64_t seq;
@@ -537,7 +616,7 @@ enum dk_status dk_vault_seal(struct dk_vault *vault, int32_t uid, const void *by
     sealed->is_there = status == DK_OK && find(vault, uid, digest, &key, sealed->id);
     if (status != DK_OK || sealed->is_there)
         return unlock(vault, status);
-    status = key_of(vault, uid, &key, err);
+    status = key_of(vault, uid, true, &key, err);
     if (status == DK_OK)
         status = seal(&key, bytes, size, digest, &sealed->record, err);
     if (status != DK_OK)

@@ -109,6 +109,16 @@ struct dk_sealed {
 enum dk_status dk_vault_seal(struct dk_vault *vault, int32_t uid, const void *bytes, size_t size,
                              const uint8_t digest[DK_VAULT_DIGEST_SIZE], struct dk_sealed *sealed,
                              struct dk_err *err);
+/* A reader becomes the writer, if there is none. DK_BUSY: there is. */
+enum dk_status dk_vault_become_writer(struct dk_vault *vault, struct dk_err *err);
+/* How far the topic was taken in; set with the next sync (the writer). */
+int64_t dk_vault_offset(struct dk_vault *vault);
+enum dk_status dk_vault_offset_set(struct dk_vault *vault, int64_t offset, struct dk_err *err);
+/* What dk_vault_forget would forget: ids of keys (16 bytes), then storage ids. `visit` may not call
+ * the vault. */
+enum dk_status dk_vault_old(struct dk_vault *vault, int32_t uid, uint64_t seq,
+                            void (*visit)(void *ctx, int32_t uid, const uint8_t *id, bool is_key),
+                            void *ctx, struct dk_err *err);
 /* What others sealed (the writer). DK_END: of before what was erased. DK_CORRUPT: it is none. */
 enum dk_status dk_vault_accept_key(struct dk_vault *vault, const uint8_t *key, size_t size,
                                    struct dk_err *err);
