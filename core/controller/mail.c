@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     INDEX_BITS = 12,
@@ -104,6 +105,16 @@ void dk_mail_settled(struct dk_mail *mail)
 /* --- one record --- */
 
 enum verdict { GOOD, UNPROVEN, UNREADABLE, OLD, AGAIN };
+
+/* The system's clock, and not the log's time, which may be far ahead of it for good (stamp.h): what
+ * is asked is how long a post was on the way. */
+static int64_t real_us(void)
+{
+    struct timespec now;
+
+    DK_CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
 
 static enum verdict judge(struct dk_mail *mail, const struct dk_stream_record *record, int64_t now,
                           struct dk_arena *arena, struct dk_post *post)
@@ -342,12 +353,12 @@ static void admit_record(struct dk_mail *mail, struct dk_leader *leader)
     /* Events borrow from it until the batch is closed; the reader's own lasts until the next. */
     memcpy(copy, record.value.data, record.value.size);
     record.value.data = copy;
-    verdict = judge(mail, &record, dk_leader_now(leader), &mail->arena, &post);
+    verdict = judge(mail, &record, real_us(), &mail->arena, &post);
     if (verdict == GOOD)
         admit_post(mail, leader, record.offset, &post);
     else if (verdict == OLD || verdict == AGAIN)
         refuse_post(mail, leader, record.offset, &post, &refusals[verdict]);
-    else if (mail->skip == 0 && (verdict != UNPROVEN || is_worth_it(mail, dk_leader_now(leader))))
+    else if (mail->skip == 0 && (verdict != UNPROVEN || is_worth_it(mail, real_us())))
         refuse(mail, leader, &(struct dk_asker){ 0 }, dk_mail_number(record.offset, 0),
                refusals[verdict].reason, dk_text_of(refusals[verdict].why));
     mail->skip = 0;
