@@ -3,6 +3,7 @@
  * Each controller is asked by itself, all at the same time, since one that hangs or is cut off has
  * to be seen beside the others. What it says of itself is GET /v1/status; the epochs are the log's
  * ControllerStarted events, by the projector, looked for backwards from the newest event. */
+#include "base/check.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/events.h"
@@ -246,8 +247,9 @@ static enum dk_status add_epochs(struct report *report, struct dk_session *sessi
     struct epoch *found = calloc(report->epochs_max, sizeof(*found));
     uint64_t count = 0, kept;
     struct dk_buf body;
-    enum dk_status status = found != NULL ? DK_OK : dk_fail(err, DK_IO, "no memory");
+    enum dk_status status = DK_OK;
 
+    DK_CHECK(found != NULL);
     dk_buf_init(&body, &dk_heap, 1 << 26);
     while (status == DK_OK && after < limit) {
         int64_t before = after;
@@ -467,13 +469,9 @@ int cli_controllers(const struct cli_command *command, int argc, char **argv)
     if (exit != CLI_GO_ON)
         return exit;
     report = calloc(1, sizeof(*report));
-    if (report != NULL)
-        report->epochs = calloc((size_t)options.epochs + 1, sizeof(*report->epochs));
-    if (report == NULL || report->epochs == NULL) {
-        free(report);
-        cli_client_close(&client);
-        return CLI_EXIT_WORLD;
-    }
+    DK_CHECK(report != NULL);
+    report->epochs = calloc((size_t)options.epochs + 1, sizeof(*report->epochs));
+    DK_CHECK(report->epochs != NULL);
     report->epochs_max = (uint32_t)options.epochs;
     find_controllers(report, &client.session.place);
     ask_all(report);
