@@ -38,7 +38,9 @@
     X("log import", "FILE...", 1, 10000,                                                           \
       "Put exported files back into a new log; a cluster can then run on it.\n"                    \
       "All files of a history, from seq 1 on, in any order. They are checked before anything is\n" \
-      "written. The same import again goes on where an interrupted one stopped.\n"                 \
+      "written. The same import again goes on where an interrupted one stopped. Scripts and "      \
+      "keys\n"                                                                                     \
+      "are not in a log: cluster.key, user.keys and blobs/ are copied from the old folder.\n"      \
       "example: docket log import 2026-*.avro --log file:/var/lib/docket/log",                     \
       cli_log_import_options, cli_log_import)                                                      \
     X("audit verify", "[URI]", 0, 1,                                                               \

@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from broker import SKIPPED, Broker, available  # noqa: E402
-from cluster import BUILD, SLOW, main  # noqa: E402
+from cluster import BUILD, SLOW, Cluster, main  # noqa: E402
 
 
 class Exchange(unittest.TestCase):
@@ -86,6 +86,33 @@ class Exchange(unittest.TestCase):
             self.assertIn("interrupted", self.good("log", "stat", log))
             self.assertIn("went on at", self.good("log", "import", "log.avro", "--log", log))
         self.holds(log)
+
+    def test_a_cluster_moves_from_a_folder_into_kafka_with_its_jobs(self):
+        old = Cluster(nodes=2, cores=2)
+        self.addCleanup(old.remove)
+        old.up()
+        done = old.submit("-o", "/dev/null", "--wrap", "true")
+        waiting = old.submit("-H", "-o", f"{old.work}/moved.out", "--wrap", "echo moved")
+        old.wait_state(done, "COMPLETED")
+        old.down()
+        old.good("docket", "audit", "checkpoint", "--key", self.work / "audit.key", "--output", "old.ckpt")
+        old.good("docket", "log", "export", "--output", "old.avro")
+        log = self.address("cluster")
+        old.good("docket", "log", "import", "old.avro", "--log", log)
+        new = Cluster(nodes=2, cores=2)
+        self.addCleanup(new.remove)
+        new.dir.mkdir()
+        for name in ("cluster.key", "user.keys", "blobs"):  # what is not in a log
+            subprocess.run(["cp", "-a", old.dir / name, new.dir], check=True)
+        new.up("--log", log)
+        new.good("scontrol", "release", waiting)
+        new.wait_state(waiting, "COMPLETED")
+        self.assertEqual((old.work / "moved.out").read_text(), "moved\n")
+        self.assertEqual(new.state(done), "COMPLETED")
+        self.assertEqual(new.submit("-o", "/dev/null", "--wrap", "true"), waiting + 1)
+        new.wait_empty()
+        self.assertIn(": holds", new.good("docket", "audit", "verify", "--checkpoint", old.work / "old.ckpt",
+                                          "--public-key", self.work / "audit.key.pub"))
 
 
 if __name__ == "__main__":
