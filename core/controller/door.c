@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CALL_US (INT64_C(30) * 1000000)
+#define CALL_US (INT64_C(10) * 1000000) /* longer than a failover: then another door is asked */
 #define PART_SIZE_MAX ((size_t)8 << 20)
 
 enum { ID_SIZE = 16, BUCKETS = 4096, TICK_MS = 1000 };

@@ -4,7 +4,7 @@
  *     intake -> door -> requests -> whoever leads -> events -> door -> answers
  *
  * Every controller on a Kafka log is a door, leading or not, with a thread of its own. A call is
- * answered when what came of it is in the log, or after 30 s with 503: then nobody knows, and the
+ * answered when what came of it is in the log, or after 10 s with 503: then nobody knows, and the
  * client asks again with the same key. A call that only says that nodes live is answered when it is
  * in the topic.
  *

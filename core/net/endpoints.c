@@ -15,6 +15,7 @@ struct dk_endpoints {
     char *addresses[ADDRESSES_MAX];
     uint32_t count, now;
     bool demands;
+    bool is_left;             /* `now` was not asked yet */
     struct dk_client *client; /* to addresses[now]; NULL: not connected */
     void (*remark)(const char *text);
 };
@@ -62,9 +63,10 @@ void dk_endpoints_destroy(struct dk_endpoints *endpoints)
 void dk_endpoints_leave(struct dk_endpoints *endpoints)
 {
     hang_up(endpoints);
-    if (endpoints->count < 2)
+    if (endpoints->count < 2 || endpoints->is_left)
         return;
     endpoints->now = (endpoints->now + 1) % endpoints->count;
+    endpoints->is_left = true;
 }
 
 void dk_endpoints_remark(struct dk_endpoints *endpoints, void (*remark)(const char *text))
@@ -76,6 +78,7 @@ static enum dk_status reach(struct dk_endpoints *endpoints, struct dk_err *err)
 {
     enum dk_status status;
 
+    endpoints->is_left = false;
     if (endpoints->client != NULL)
         return DK_OK;
     status = dk_client_open(&endpoints->client, endpoints->addresses[endpoints->now], err);

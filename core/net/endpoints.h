@@ -31,7 +31,9 @@ enum dk_status dk_endpoints_call(struct dk_endpoints *endpoints, const char *met
                                  size_t size, int timeout_ms, struct dk_reply *reply,
                                  struct dk_err *err);
 
-/* Hangs up; the next call begins with the next of the list. */
+/* Hangs up; the next call begins with the next of the list. A call that failed has left its address
+ * itself: after one this does nothing more, else of two addresses the silent one were asked again.
+ */
 void dk_endpoints_leave(struct dk_endpoints *endpoints);
 
 uint32_t dk_endpoints_count(const struct dk_endpoints *endpoints);
