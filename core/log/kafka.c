@@ -240,7 +240,6 @@ static enum dk_status kafka_stat(const char *place, struct dk_log_stat *stat, st
         stat->seq_last = batch.seq_first + batch.count - 1;
     }
     stat->epoch_last = dk_kafka_reader_epoch(reader);
-    stat->segments = stat->epoch_last > 0 ? 1 : 0;
     stat->restoring = dk_kafka_reader_restoring(reader);
     dk_log_reader_close(reader);
     return status == DK_AGAIN ? DK_OK : status;

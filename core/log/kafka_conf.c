@@ -238,13 +238,17 @@ static bool unescape(char *text)
     char *out = text;
 
     for (const char *in = text; *in != '\0'; in++) {
+        int high, low;
+
         if (*in != '%') {
             *out++ = *in;
             continue;
         }
-        if (hex(in[1]) < 0 || hex(in[2]) < 0 || (in[1] == '0' && in[2] == '0'))
+        high = hex(in[1]);
+        low = high >= 0 ? hex(in[2]) : -1;
+        if (low < 0 || (high == 0 && low == 0))
             return false;
-        *out++ = (char)(hex(in[1]) << 4 | hex(in[2]));
+        *out++ = (char)(high * 16 + low);
         in += 2;
     }
     *out = '\0';

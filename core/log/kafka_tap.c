@@ -274,7 +274,7 @@ static enum dk_status probe(struct dk_kafka_tap *tap, int64_t offset, int64_t li
 {
     int64_t end_ms = dk_clock_ms() + patience_ms;
     enum dk_status status = dk_kafka_tap_seek(tap, offset, err);
-    rd_kafka_message_t *message;
+    rd_kafka_message_t *message = NULL;
 
     if (status != DK_OK)
         return status;
@@ -289,6 +289,7 @@ static enum dk_status probe(struct dk_kafka_tap *tap, int64_t offset, int64_t li
         if (dk_clock_ms() > end_ms)
             return dk_kafka_away(tap->place, err);
     }
+    DK_CHECK(message != NULL);
     *at = message->offset;
     if (*at >= limit)
         status = DK_END;
@@ -304,7 +305,7 @@ static enum dk_status probe(struct dk_kafka_tap *tap, int64_t offset, int64_t li
 enum dk_status dk_kafka_tap_find(struct dk_kafka_tap *tap, uint64_t seq, int patience_ms,
                                  struct dk_err *err)
 {
-    struct dk_kafka_head head;
+    struct dk_kafka_head head = { 0 };
     int64_t first = 0, high = 0, limit, at = 0;
     enum dk_status status = dk_kafka_range(tap->asker != NULL ? tap->asker : tap->client,
                                            tap->place, tap->name, patience_ms, &first, &high, err);

@@ -145,8 +145,8 @@ uint64_t dk_log_reader_seq_next(const struct dk_log_reader *reader);
 void dk_log_reader_close(struct dk_log_reader *reader); /* NULL is fine */
 
 struct dk_log_stat {
-    uint64_t segments, segments_compressed;
-    uint64_t bytes_plain;      /* of batches, unpacked */
+    uint64_t segments, segments_compressed; /* of Kafka: 0 */
+    uint64_t bytes_plain;                   /* of batches, unpacked */
     uint64_t bytes_disk;       /* file sizes, zero-filled space included; of Kafka: not known, 0 */
     uint64_t bytes_compressed; /* of those, in compressed segments */
     uint64_t batches, records, gaps;
