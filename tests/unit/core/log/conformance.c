@@ -286,6 +286,25 @@ static void a_reader_follows_the_log_over_a_takeover(void **state)
     must_close(log);
 }
 
+static void what_a_sync_has_published_is_returned_by_the_next_call(void **state)
+{
+    struct dk_log *log = start();
+    struct dk_log_reader *reader;
+    struct dk_log_batch batch;
+
+    (void)state;
+    assert_ok(dk_log_reader_open(&reader, uri, 1, NULL));
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(dk_log_reader_next(reader, &batch, NULL), DK_AGAIN);
+        must_append(log, 1);
+        must_sync(log);
+        assert_ok(dk_log_reader_next(reader, &batch, NULL)); /* without a wait */
+        assert_int_equal(batch.seq_first, i + 1);
+    }
+    dk_log_reader_close(reader);
+    must_close(log);
+}
+
 static void *follow(void *argument)
 {
     uint64_t limit = *(uint64_t *)argument, seq = 1;
@@ -525,6 +544,7 @@ int conformance_run(const struct conformance_backend *which)
         TEST(a_reader_goes_to_another_place_as_if_opened_there),
         TEST(a_reader_ahead_of_the_log_waits_for_its_seq),
         TEST(a_reader_follows_the_log_over_a_takeover),
+        TEST(what_a_sync_has_published_is_returned_by_the_next_call),
         TEST(readers_that_sleep_are_woken_by_every_sync),
         TEST(stat_counts_what_was_appended),
         TEST(a_sound_log_is_not_repaired),
