@@ -9,6 +9,7 @@
 
 #include "base/prng.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -298,6 +299,31 @@ static void a_reader_notices_that_its_log_was_made_anew(void **state)
     dk_log_reader_close(reader);
 }
 
+static void a_reader_can_be_waited_for_by_its_descriptor_and_then_is_quiet(void **state)
+{
+    struct dk_log *log = start_with(1);
+    struct dk_log_reader *reader;
+    struct dk_log_batch batch;
+    struct pollfd fd = { .events = POLLIN };
+    int wakes = 0;
+
+    (void)state;
+    assert_ok(dk_log_reader_open(&reader, uri, 1, NULL));
+    fd.fd = dk_log_reader_fd(reader);
+    assert_ok(dk_log_reader_next(reader, &batch, NULL));
+    assert_int_equal(dk_log_reader_next(reader, &batch, NULL), DK_AGAIN);
+    while (poll(&fd, 1, 500) == 1) { /* news of the end, once */
+        assert_int_equal(dk_log_reader_next(reader, &batch, NULL), DK_AGAIN);
+        assert_true(++wakes < 3);
+    }
+    must_append(log, 1);
+    must_sync(log);
+    assert_int_equal(poll(&fd, 1, 20000), 1);
+    assert_ok(dk_log_reader_next(reader, &batch, NULL));
+    dk_log_reader_close(reader);
+    must_close(log);
+}
+
 /* --- large ones --- */
 
 static void batches_of_all_sizes_are_found_by_any_seq_of_theirs(void **state)
@@ -403,6 +429,7 @@ int main(void)
         TEST(a_seq_that_was_read_before_is_noticed),
         TEST(a_log_whose_beginning_was_removed_says_so_and_the_rest_can_be_read),
         TEST(a_reader_notices_that_its_log_was_made_anew),
+        TEST(a_reader_can_be_waited_for_by_its_descriptor_and_then_is_quiet),
         TEST(batches_of_all_sizes_are_found_by_any_seq_of_theirs),
         TEST(the_largest_record_comes_back),
         TEST(a_topic_with_a_setting_that_loses_events_is_not_opened),
