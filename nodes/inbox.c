@@ -17,7 +17,8 @@
 
 enum {
     WAIT_MS = 30000,
-    CALL_MS = 60000,
+    CALL_MS = 60000,  /* of a blob */
+    SLACK_MS = 15000, /* beyond what an answer may wait: then its projector hangs */
     PAUSE_MS_MIN = 20,
     PAUSE_MS_MAX = 2000,
     BLOBS_KEPT = 32,
@@ -240,13 +241,14 @@ static enum dk_status ask(struct dk_inbox *inbox, int64_t *after, struct dk_err 
     struct dk_delivery *delivery = delivery_create();
     struct dk_reply reply = { 0 };
     char target[512];
+    const int wait_ms = *after == 0 ? 0 : WAIT_MS;
     enum dk_status status;
 
     (void)snprintf(target, sizeof(target), "/v1/dispatch?node=%s&after=%lld&wait_ms=%d",
-                   inbox->node, (long long)*after, *after == 0 ? 0 : WAIT_MS);
+                   inbox->node, (long long)*after, wait_ms);
     dk_buf_init(&reply.body, &dk_heap, BODY_MAX);
-    status =
-        dk_endpoints_call(inbox->projectors, "GET", target, NULL, NULL, 0, CALL_MS, &reply, err);
+    status = dk_endpoints_call(inbox->projectors, "GET", target, NULL, NULL, 0, wait_ms + SLACK_MS,
+                               &reply, err);
     if (status == DK_OK && reply.status != 200)
         status = dk_fail(err, DK_BUSY, "'%s' of '%s' answers %d", target,
                          dk_endpoints_now(inbox->projectors), reply.status);
