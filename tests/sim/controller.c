@@ -511,14 +511,25 @@ static void restart_later(struct controller *controller)
               0, NULL);
 }
 
+static void power_goes(void *subject, int64_t number)
+{
+    (void)subject;
+    (void)number;
+    if (sim->is_safe)
+        sim_machine_power_loss();
+}
+
 void sim_controller_kill(struct controller *controller)
 {
     if (!controller->base.alive)
         return;
     sim->sum.crashes++;
     if (!sim->is_shared && sim_chance(RATE_power, 100)) {
-        sim_machine_power_loss();
-        return;
+        if (sim_below(2) == 0) {
+            sim_machine_power_loss();
+            return;
+        }
+        sim_after(sim_between(1000, 3 * SECOND), power_goes, NULL, 0, NULL); /* others saw it die */
     }
     sim_say("%s: killed", controller->base.name);
     restart_later(controller);

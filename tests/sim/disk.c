@@ -201,10 +201,12 @@ void sim_disk_full(struct sim_disk *disk, bool full)
 
 /* --- the four calls --- */
 
+enum { OFTEN = 1000000, SELDOM = 50000 }; /* of calls that are made often, and seldom */
+
 /* Does the writer die here? Then nothing more of it reaches the disk. */
-static bool dies(struct sim_writer *writer)
+static bool dies(struct sim_writer *writer, uint64_t of)
 {
-    if (!writer->dead && sim_chance(RATE_io_crash, 1000000)) {
+    if (!writer->dead && sim_chance(RATE_io_crash, of)) {
         sim_say("%s: dies in a write, sync or rename", writer->process->name);
         writer->dead = true;
     }
@@ -233,7 +235,7 @@ static ssize_t disk_write(void *ctx, int fd, const void *bytes, size_t size, off
     remember(sim->disk, fd, at, size);
     if (sim_below(256) == 0)
         page_written(sim->disk);
-    if (dies(writer) || fails(writer)) {
+    if (dies(writer, OFTEN) || fails(writer)) {
         part = (size_t)sim_below(size + 1);
         (void)!pwrite(fd, bytes, part, at);
         errno = EIO;
@@ -254,11 +256,11 @@ static ssize_t disk_write(void *ctx, int fd, const void *bytes, size_t size, off
     return pwrite(fd, bytes, part, at);
 }
 
-static int sync_file(struct sim_writer *writer, int fd)
+static int sync_file(struct sim_writer *writer, int fd, uint64_t of)
 {
     struct stat stat;
 
-    if (dies(writer))
+    if (dies(writer, of))
         return -1;
     DK_CHECK(fstat(fd, &stat) == 0);
     if (fails(writer)) {
@@ -276,7 +278,12 @@ static int sync_file(struct sim_writer *writer, int fd)
 
 static int disk_sync(void *ctx, int fd)
 {
-    return sync_file(ctx, fd);
+    return sync_file(ctx, fd, OFTEN / 2);
+}
+
+static int disk_sync_new(void *ctx, int fd)
+{
+    return sync_file(ctx, fd, SELDOM);
 }
 
 static int disk_rename(void *ctx, int dir_fd, const char *from, const char *to)
@@ -284,7 +291,7 @@ static int disk_rename(void *ctx, int dir_fd, const char *from, const char *to)
     struct sim_writer *writer = ctx;
     struct renamed *renamed;
 
-    if (dies(writer) || fails(writer))
+    if (dies(writer, SELDOM) || fails(writer))
         return -1;
     if (renameat(dir_fd, from, dir_fd, to) != 0)
         return -1;
@@ -301,7 +308,7 @@ struct sim_writer *sim_writer_make(struct process *process)
 
     writer->process = process;
     writer->io = sim_take(sizeof(*writer->io));
-    *writer->io = (struct dk_log_io){ writer, disk_write, disk_sync, disk_sync, disk_rename };
+    *writer->io = (struct dk_log_io){ writer, disk_write, disk_sync, disk_sync_new, disk_rename };
     return writer;
 }
 

@@ -33,6 +33,7 @@ static const char usage[] =
     "  --soak [SECONDS]  seeds without an end, or for so long, from a random one on\n"
     "  --jobs N          so many processes at a time (default 2)\n"
     "  --find            stop at the first fault\n"
+    "  --expect          a fault is what is wanted: exit 0 if one is found, 1 if none is\n"
     "  --digest          print a digest of each run\n"
     "  --help            this\n\n"
     "Exit status: 0 all is well, 1 a fault was found (the line to repeat it is printed), 2 "
@@ -46,7 +47,7 @@ struct options {
     uint64_t from, to;
     int64_t seconds; /* 0: until `to` */
     uint32_t jobs;
-    bool one, trace, find, digest;
+    bool one, trace, find, expect, digest;
     const char *program;
 };
 
@@ -171,21 +172,17 @@ static int run_many(const struct options *options)
     }
     printf("%llu worlds, %llu faults\n", (unsigned long long)atomic_load(&shared->done),
            (unsigned long long)atomic_load(&shared->faults));
-    return atomic_load(&shared->faults) > 0;
+    return (atomic_load(&shared->faults) > 0) != options->expect;
 }
 
 static bool read_options(struct options *options, int argc, char **argv)
 {
     static const struct option words[] = {
-        { "seed", required_argument, NULL, 's' },
-        { "seeds", required_argument, NULL, 'r' },
-        { "trace", no_argument, NULL, 't' },
-        { "soak", optional_argument, NULL, 'k' },
-        { "jobs", required_argument, NULL, 'j' },
-        { "find", no_argument, NULL, 'f' },
-        { "digest", no_argument, NULL, 'd' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
+        { "seed", required_argument, NULL, 's' }, { "seeds", required_argument, NULL, 'r' },
+        { "trace", no_argument, NULL, 't' },      { "soak", optional_argument, NULL, 'k' },
+        { "jobs", required_argument, NULL, 'j' }, { "find", no_argument, NULL, 'f' },
+        { "expect", no_argument, NULL, 'x' },     { "digest", no_argument, NULL, 'd' },
+        { "help", no_argument, NULL, 'h' },       { NULL, 0, NULL, 0 },
     };
     int word;
 
@@ -210,6 +207,8 @@ static bool read_options(struct options *options, int argc, char **argv)
             options->trace = true;
         } else if (word == 'f') {
             options->find = true;
+        } else if (word == 'x') {
+            options->expect = true;
         } else if (word == 'd') {
             options->digest = true;
         } else {

@@ -163,7 +163,7 @@ void sim_published(void)
 
         if (projector == NULL || !projector->base.alive || projector->tail_is_due)
             continue;
-        if (sim->is_safe && sim->rates[RATE_view_lag] > 0 && sim_below(20) == 0)
+        if (sim->is_safe && sim->rates[RATE_view_lag] > 0 && sim_below(10) == 0)
             lag = sim_between(0, (int64_t)sim->rates[RATE_view_lag] * 1000);
         projector->tail_is_due = true;
         sim_after(lag, tail, projector, 0, &projector->base.life);

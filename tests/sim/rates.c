@@ -12,14 +12,14 @@ static const struct {
 #undef X
 };
 
-/* Half of them are off, and one world in eight has no fault at all. What is on is spread over
+/* Half of them are off, and one world in sixteen has no fault at all. What is on is spread over
  * orders of magnitude: rare and constant trouble find different things. */
 void sim_rates_draw(void)
 {
-    bool quiet = sim_below(8) == 0;
+    bool quiet = sim_below(16) == 0;
 
     for (int i = 0; i < RATE_COUNT; i++) {
-        uint64_t most = rates[i].most >> sim_below(5), rate = 1 + sim_below(most > 0 ? most : 1);
+        uint64_t most = rates[i].most >> sim_below(4), rate = 1 + sim_below(most > 0 ? most : 1);
 
         sim->rates[i] = sim_below(2) == 0 || quiet ? 0 : rate;
     }

@@ -36,7 +36,7 @@ enum { HOSTS_MAX = CONTROLLERS_MAX + PROJECTORS_MAX + NODES_MAX + CLIENTS_MAX + 
 /* Faults: name, unit, the most that a seed draws. Those an hour come at random moments. */
 #define SIM_RATE_MAP(X)                                                                            \
     X(drop, "of a million messages: lost", 100000)                                                 \
-    X(late, "of a million messages: up to two minutes late", 50000)                                \
+    X(late, "of a million messages: up to two minutes late", 100000)                               \
     X(twice, "of a million requests: come twice", 200000)                                          \
     X(cut, "links cut, an hour", 60)                                                               \
     X(hush, "silences of the whole network, an hour", 8)                                           \
@@ -53,7 +53,7 @@ enum { HOSTS_MAX = CONTROLLERS_MAX + PROJECTORS_MAX + NODES_MAX + CLIENTS_MAX + 
     X(away, "times the broker is away from one controller, an hour", 20)                           \
     X(snapshot, "of a million batches: a snapshot is saved", 100000)                               \
     X(view_crash, "projectors killed, an hour", 40)                                                \
-    X(view_lag, "ms that a projector is behind", 20000)                                            \
+    X(view_lag, "ms that a projector is behind", 60000)                                            \
     X(agent_crash, "agents killed, an hour", 60)                                                   \
     X(reboot, "nodes that lose power, an hour", 30)                                                \
     X(keeper_kill, "keepers killed, an hour", 20)                                                  \
