@@ -248,6 +248,7 @@ bool dk_reports_answered(struct dk_reports *reports, int64_t now, const char *bo
     for (; reports->calling > 0; reports->calling--) {
         struct report *report = reports->waiting;
 
+        DK_CHECK(report != NULL); /* nothing takes them out meanwhile */
         reports->waiting = report->next;
         if (reports->waiting == NULL)
             reports->waiting_last = &reports->waiting;

@@ -198,6 +198,8 @@ static const struct seen_batch *batch_at(const struct audit *audit, uint64_t seq
 {
     uint64_t low = 0, high = audit->batch_count;
 
+    if (audit->batches == NULL)
+        return NULL;
     while (low < high) {
         uint64_t middle = (low + high) / 2;
 

@@ -189,6 +189,7 @@ static bool read_options(struct options *options, int argc, char **argv)
     while ((word = getopt_long(argc, argv, "", words, NULL)) != -1) {
         char *end = NULL;
 
+        DK_CHECK(optarg != NULL || (word != 's' && word != 'r' && word != 'j'));
         if (word == 's') {
             options->one = true;
             options->from = options->to = strtoull(optarg, NULL, 10);
