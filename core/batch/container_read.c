@@ -112,7 +112,7 @@ static enum dk_status take_long(struct dk_container_reader *reader, int64_t *val
     uint64_t raw = 0;
 
     for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte;
+        uint8_t byte = 0;
         enum dk_status status = take(reader, &byte, 1, err);
 
         if (status != DK_OK)

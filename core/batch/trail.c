@@ -157,6 +157,7 @@ static enum dk_status batch_at(struct dk_log_reader **reader, const char *uri, u
         status = dk_log_reader_next(*reader, batch, err);
     if (status == DK_AGAIN)
         status = dk_fail(err, DK_NOT_FOUND, "log '%s' has no event %" PRIu64, uri, seq);
+    DK_CHECK(status != DK_OK || (batch->count > 0 && batch->records != NULL));
     return status;
 }
 
@@ -164,7 +165,7 @@ static enum dk_status batch_at(struct dk_log_reader **reader, const char *uri, u
 static enum dk_status learn_log(struct dk_trail *trail, const char *uri, struct dk_err *err)
 {
     struct dk_log_reader *reader = NULL;
-    struct dk_log_batch batch;
+    struct dk_log_batch batch = { 0 };
     enum dk_status status = batch_at(&reader, uri, 1, &batch, err);
 
     if (status == DK_OK)
@@ -181,10 +182,10 @@ static enum dk_status begin_before(struct dk_trail *trail, const char *uri, uint
 
     for (;;) {
         struct dk_log_reader *reader = NULL;
-        struct dk_log_batch batch;
+        struct dk_log_batch batch = { 0 };
         struct dk_event event = { 0 };
         enum dk_status status = batch_at(&reader, uri, before, &batch, err);
-        const struct dk_log_record *last;
+        const struct dk_log_record *last = NULL;
         bool is_skipped = false;
 
         if (status == DK_OK) {
@@ -213,7 +214,7 @@ enum dk_status dk_trail_find(struct dk_trail *trail, struct dk_log_reader **read
                              uint64_t seq_from, struct dk_err *err)
 {
     struct dk_log_reader *look = NULL;
-    struct dk_log_batch batch;
+    struct dk_log_batch batch = { 0 };
     uint8_t log[DK_HASH_SIZE];
     uint64_t first = 1;
     enum dk_status status = DK_OK;
