@@ -648,10 +648,14 @@ enum dk_status dk_door_open(struct dk_door **out, const struct dk_door_options *
 /* Parts that nobody told about: placed ones here, those on the way with their stream. */
 static void free_parts(struct dk_door *door)
 {
+    struct pollfd fd = { .fd = dk_stream_fd(door->stream), .events = POLLIN };
     struct dk_stream_result result;
 
-    while (dk_stream_poll(door->stream, &result) == DK_OK)
-        free((void *)(uintptr_t)result.token); // NOLINT: it was one
+    dk_stream_stop(door->stream); /* those on the way come back */
+    do {
+        while (dk_stream_poll(door->stream, &result) == DK_OK)
+            free((void *)(uintptr_t)result.token); // NOLINT: it was one
+    } while (dk_stream_pending(door->stream) > 0 && poll(&fd, 1, TICK_MS) > 0);
     for (uint32_t i = 0; i < BUCKETS; i++) {
         for (struct part *part = door->buckets[i], *next; part != NULL; part = next) {
             next = part->next;

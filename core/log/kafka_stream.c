@@ -39,6 +39,7 @@ struct dk_stream {
     size_t results_at, results_count;
     uint32_t pending;
     bool is_dead; /* the producer, by a fatal error */
+    bool is_stopped;
     char why_dead[128];
     int fd;
 };
@@ -168,7 +169,26 @@ uint32_t dk_stream_pending(struct dk_stream *stream)
 
 /* --- sending --- */
 
-/* If the producer has died, gives all that it has a result. */
+/* Gives all that the producer has a result, and takes no more. */
+static void retire(struct dk_stream *stream)
+{
+    stream->is_dead = true;
+    (void)rd_kafka_purge(stream->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                               RD_KAFKA_PURGE_F_NON_BLOCKING);
+    (void)!write(stream->fd, &one, sizeof(one)); /* poll has to make a new one */
+}
+
+void dk_stream_stop(struct dk_stream *stream)
+{
+    (void)pthread_mutex_lock(&stream->mutex);
+    stream->is_stopped = true;
+    (void)snprintf(stream->why_dead, sizeof(stream->why_dead), "it was stopped");
+    if (stream->producer != NULL)
+        retire(stream);
+    (void)pthread_mutex_unlock(&stream->mutex);
+}
+
+/* If the producer has died. */
 static void bury(struct dk_stream *stream)
 {
     char why[sizeof(stream->why_dead)];
@@ -176,11 +196,8 @@ static void bury(struct dk_stream *stream)
     if (stream->is_dead ||
         rd_kafka_fatal_error(stream->producer, why, sizeof(why)) == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    stream->is_dead = true;
     memcpy(stream->why_dead, why, sizeof(why));
-    (void)rd_kafka_purge(stream->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                               RD_KAFKA_PURGE_F_NON_BLOCKING);
-    (void)!write(stream->fd, &one, sizeof(one)); /* poll has to make a new one */
+    retire(stream);
 }
 
 /* librdkafka takes what does not change as if it did. */
@@ -243,7 +260,7 @@ enum dk_status dk_stream_send(struct dk_stream *stream, const struct dk_stream_r
                        stream->topic, DK_STREAM_VALUE_SIZE_MAX);
     (void)pthread_mutex_lock(&stream->mutex);
     if (stream->is_dead || stream->producer == NULL) {
-        status = dk_fail(err, DK_BUSY, "topic '%s': sending begins anew after: %s", stream->topic,
+        status = dk_fail(err, DK_BUSY, "topic '%s': no more is sent: %s", stream->topic,
                          stream->why_dead);
     } else if (stream->pending >= stream->options.queue_max) {
         status = dk_fail(err, DK_BUSY, "topic '%s': %u records wait to be written already",
@@ -322,7 +339,7 @@ static enum dk_status poll_locked(struct dk_stream *stream, struct dk_stream_res
             return DK_OK;
         }
     } while (stream->producer != NULL && take_event(stream));
-    if (stream->is_dead && stream->pending == 0) {
+    if (stream->is_dead && !stream->is_stopped && stream->pending == 0) {
         drop_producer(stream);
         (void)make_producer(stream, NULL);
     }

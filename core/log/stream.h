@@ -82,6 +82,10 @@ int dk_stream_fd(const struct dk_stream *stream);
 
 uint32_t dk_stream_pending(struct dk_stream *stream); /* records without a result */
 
+/* Takes no more, and fails what has no result yet, so that dk_stream_poll gives each its own in a
+ * moment: for a caller to whom a token is memory. */
+void dk_stream_stop(struct dk_stream *stream);
+
 void dk_stream_close(struct dk_stream *stream); /* at once; NULL is fine */
 
 /* --- reading --- */

@@ -530,6 +530,31 @@ static void a_producer_that_dies_fails_what_it_had_and_is_replaced(void **state)
     dk_stream_close(stream);
 }
 
+static void what_is_stopped_gives_everything_back(void **state)
+{
+    enum { COUNT = 50 };
+    struct dk_stream *stream = open_stream(DK_STREAM_REQUESTS, NULL);
+    struct dk_stream_record record = { .value = bytes_of("x") };
+    struct dk_stream_result result;
+    struct dk_err err;
+
+    (void)state;
+    (void)sent(stream, NULL, "x", 0);
+    signal_broker(SIGSTOP);
+    for (uint64_t i = 0; i < COUNT; i++)
+        send_text(stream, NULL, "x", i);
+    (void)poll(NULL, 0, 100); /* some of it is under way */
+    dk_stream_stop(stream);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_not_equal(next_result(stream).status, DK_OK);
+    assert_int_equal(dk_stream_pending(stream), 0);
+    assert_int_equal(dk_stream_send(stream, &record, 1, &err), DK_BUSY);
+    assert_contains(err.text, "stopped");
+    assert_int_equal(dk_stream_poll(stream, &result), DK_AGAIN);
+    dk_stream_close(stream);
+    signal_broker(SIGCONT);
+}
+
 static void closing_waits_for_no_broker(void **state)
 {
     struct dk_stream *stream = open_stream(DK_STREAM_REQUESTS, NULL);
@@ -565,6 +590,7 @@ int main(void)
         cmocka_unit_test_setup(
             a_broker_that_is_away_for_too_long_fails_what_waits_and_nothing_later, setup),
         cmocka_unit_test_setup(a_producer_that_dies_fails_what_it_had_and_is_replaced, setup),
+        cmocka_unit_test_setup(what_is_stopped_gives_everything_back, setup),
         cmocka_unit_test_setup(closing_waits_for_no_broker, setup),
     };
 
