@@ -38,7 +38,8 @@
  *      DK_OK, in any process, before this call began, has been returned by then. Where the broker
  *      can't be asked it is DK_AWAY: the reader keeps its place, so call it again later.
  *   9. With Kafka, dk_log_sync waits as long as no broker answers and the outcome is open; one
- *      that was away for over 10 minutes may have ended the transaction: DK_IO. Opening, and a reader that has not been at the end yet, wait 10 s, then say DK_AWAY.
+ *      that was away for over 10 minutes may have ended the transaction: DK_IO. Opening, and a
+ *      reader that has not been at the end yet, wait 10 s, then say DK_AWAY.
  *  10. A reader, and a log, belong to one thread at a time. Different ones are independent.
  */
 #ifndef DK_LOG_LOG_H
