@@ -7,6 +7,7 @@
 #include "projections/projector_inside.h"
 
 #include "base/check.h"
+#include "controller/browse.h"
 #include "event/event.h"
 #include "log/log.h"
 #include "net/journal.h"
@@ -126,6 +127,54 @@ static enum dk_status commit(struct folder *folder, int64_t seq, struct dk_err *
     return DK_OK;
 }
 
+/* --- the vault --- */
+
+static enum dk_status tell_erased(void *context, const struct dk_event *event, struct dk_err *err)
+{
+    (void)err;
+    if (event->type == DK_EVENT_SECRETS_ERASED)
+        dk_replica_erased(context, event->secrets_erased.uid, (uint64_t)event->meta.seq);
+    return DK_OK;
+}
+
+static enum dk_status tell_all_erased(void *context, struct dk_replica *replica, uint64_t seq,
+                                      struct dk_err *err)
+{
+    const struct dk_projector *projector = context;
+
+    return dk_log_browse(projector->options->place->log_uri, seq + 1, tell_erased, replica, err);
+}
+
+static void say_replica(void *context, const char *text)
+{
+    (void)context;
+    dk_journal(DK_JOURNAL_INFO, "%s", text);
+}
+
+/* Of a log in a folder the controller keeps it, and we read; on Kafka each host has a copy. */
+static enum dk_status open_vault(struct dk_projector *projector, struct dk_err *err)
+{
+    const struct dk_place *place = projector->options->place;
+    struct dk_replica_options options = { .log_uri = place->log_uri,
+                                          .dir = place->dir,
+                                          .look_through = tell_all_erased,
+                                          .ctx = projector,
+                                          .say = say_replica };
+    enum dk_status status;
+
+    if (strncmp(place->log_uri, "kafka:", 6) != 0)
+        return dk_vault_open(&projector->vault, place->dir, NULL, false, err);
+    status = dk_cluster_key_open(&projector->key, place->dir, false, err);
+    options.key = projector->key;
+    if (status == DK_OK)
+        status = dk_replica_open(&projector->replica, &options, err);
+    if (status == DK_OK)
+        projector->vault = dk_replica_vault(projector->replica);
+    return status;
+}
+
+/* --- folding --- */
+
 static enum dk_status apply_event(struct folder *folder, const struct dk_log_record *record,
                                   struct dk_err *err)
 {
@@ -144,8 +193,10 @@ static enum dk_status apply_event(struct folder *folder, const struct dk_log_rec
             dk_history_step(projector->building, &event);
         folder->history_changed = true;
     }
-    if (event.type == DK_EVENT_SECRETS_ERASED)
+    if (event.type == DK_EVENT_SECRETS_ERASED && projector->replica == NULL)
         dk_vault_retire(projector->vault, event.secrets_erased.uid, (uint64_t)event.meta.seq);
+    else if (event.type == DK_EVENT_SECRETS_ERASED)
+        (void)tell_erased(projector->replica, &event, NULL);
     DK_CHECK(pthread_mutex_lock(&projector->metrics_lock) == 0);
     dk_metrics_event(&projector->metrics, &event);
     DK_CHECK(pthread_mutex_unlock(&projector->metrics_lock) == 0);
@@ -173,6 +224,8 @@ static enum dk_status apply_batch(struct folder *folder, const struct dk_log_bat
     if (status != DK_OK)
         return status;
     atomic_store(&projector->seq_log, seq);
+    if (projector->replica != NULL)
+        dk_replica_seen(projector->replica, (uint64_t)seq);
     if (live) {
         dk_waits_wake(projector->waits, seq, folder->nodes, folder->node_count);
         dk_reasons_note(projector->reasons, seq);
@@ -375,7 +428,7 @@ static enum dk_status open_all(struct folder *folder, struct dk_err *err)
     if (status == DK_OK)
         status = open_live(folder, &hooks, err);
     if (status == DK_OK)
-        status = dk_vault_open(&projector->vault, place->dir, NULL, false, err);
+        status = open_vault(projector, err);
     if (status != DK_OK)
         return status;
     projector->groups = dk_groups_create();
@@ -423,7 +476,11 @@ static void close_all(struct folder *folder)
         dk_journal(DK_JOURNAL_WARNING, "history: %s", err.text);
     dk_history_close(projector->building);
     dk_history_close(projector->history);
-    dk_vault_close(projector->vault);
+    if (projector->replica != NULL)
+        dk_replica_close(projector->replica);
+    else
+        dk_vault_close(projector->vault);
+    dk_cluster_key_close(projector->key);
     dk_live_destroy(projector->live);
     dk_log_reader_close(folder->reader);
     dk_arena_release(&folder->arena);

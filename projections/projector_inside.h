@@ -10,7 +10,7 @@
 #include "projections/metrics.h"
 #include "projections/projector.h"
 #include "projections/reasons.h"
-#include "secret/vault.h"
+#include "secret/replica.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,7 +26,9 @@ struct dk_projector {
     struct dk_groups *groups;
     struct dk_metrics metrics; /* under metrics_lock */
     pthread_mutex_t metrics_lock;
-    struct dk_vault *vault;
+    struct dk_cluster_key *key; /* on Kafka, as the next */
+    struct dk_replica *replica;
+    struct dk_vault *vault; /* the replica's, if there is one */
     struct dk_waits *waits;
     struct dk_workers *workers;
     struct dk_http_server *server;

@@ -464,6 +464,11 @@ static void answer_blob(struct dk_projector *projector, struct dk_http_exchange 
         return;
     }
     dk_buf_release(&body);
+    if (status != DK_CORRUPT && projector->replica != NULL &&
+        dk_replica_is_awaited(projector->replica, digest)) {
+        dk_http_fail(exchange, 503, "BUSY", "it has not come here yet");
+        return;
+    }
     dk_http_fail(exchange,
                  status == DK_NOT_FOUND ? 404
                  : status == DK_END     ? 410

@@ -140,8 +140,13 @@ static enum dk_status open_secrets(struct controller *controller, struct dk_err 
 
 static enum dk_status open_mail(struct controller *controller, struct dk_err *err)
 {
-    return dk_mail_open(&controller->mail, controller->place->log_uri,
-                        dk_secrets_key(controller->secrets), controller_real_us(), err);
+    enum dk_status status =
+        dk_mail_open(&controller->mail, controller->place->log_uri,
+                     dk_secrets_key(controller->secrets), controller_real_us(), err);
+
+    if (status == DK_OK)
+        dk_mail_guard(controller->mail, controller->secrets);
+    return status;
 }
 
 static enum dk_status open_door(struct controller *controller, struct dk_err *err)

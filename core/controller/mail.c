@@ -25,6 +25,7 @@ enum {
 struct dk_mail {
     char *log_uri;
     const struct dk_cluster_key *key;
+    struct dk_secrets *secrets; /* NULL: nobody is asked */
     struct dk_stream_reader *reader;
     struct dk_seen *seen;
     struct dk_stream_record next; /* read ahead; borrowed from the reader */
@@ -47,6 +48,11 @@ void dk_mail_place(int64_t number, int64_t *offset, uint32_t *index)
 
     *offset = is_own ? 0 : (number >> INDEX_BITS) - 1;
     *index = is_own ? 0 : (uint32_t)(number & (DK_MAIL_REQUESTS_MAX - 1));
+}
+
+void dk_mail_guard(struct dk_mail *mail, struct dk_secrets *secrets)
+{
+    mail->secrets = secrets;
 }
 
 enum dk_status dk_mail_open(struct dk_mail **out, const char *log_uri,
@@ -298,7 +304,15 @@ static void admit_post(struct dk_mail *mail, struct dk_leader *leader, int64_t o
                    dk_text_of("a request of a newer docket than the one that leads"));
             continue;
         }
+        if (mail->secrets != NULL && request->type == DK_REQUEST_SUBMIT_JOB &&
+            !dk_secrets_may_admit(mail->secrets, asker.actor.uid, &request->submit_job)) {
+            refuse(mail, leader, &asker, number, DK_REJECT_REASON_WRONG_STATE,
+                   dk_text_of("its script was erased while it was on its way: submit it again"));
+            continue;
+        }
         dk_leader_admit(leader, &asker, number, request, &outcome);
+        if (mail->secrets != NULL)
+            dk_secrets_came(mail->secrets, outcome);
         mail->requests++;
     }
 }

@@ -13,6 +13,7 @@
 #define DK_CONTROLLER_MAIL_H
 
 #include "controller/leader.h"
+#include "controller/secrets.h"
 #include "log/stream.h"
 #include "secret/cluster_key.h"
 
@@ -29,6 +30,10 @@ void dk_mail_place(int64_t number, int64_t *offset, uint32_t *index);
 enum dk_status dk_mail_open(struct dk_mail **out, const char *log_uri,
                             const struct dk_cluster_key *key, int64_t now, struct dk_err *err);
 void dk_mail_close(struct dk_mail *mail); /* NULL is fine */
+
+/* Submissions are asked about before they are admitted, and it hears what came of everything;
+ * borrowed. */
+void dk_mail_guard(struct dk_mail *mail, struct dk_secrets *secrets);
 
 /* Reads what lies before the request `number`, the next one to admit. DK_OK: we are there.
  * DK_AGAIN: not yet. */

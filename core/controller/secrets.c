@@ -5,15 +5,16 @@
 #include "controller/secrets.h"
 
 #include "base/check.h"
-#include "log/log.h"
+#include "controller/browse.h"
 #include "net/journal.h"
+#include "secret/replica.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define APPLIED_STEP 65536 /* so many events at most are looked through at a start */
 
-enum { PARTS = 3 };
+enum { PARTS = 3, ON_ITS_WAY_MS = 5000 };
 
 struct erasure {
     int32_t uid;
@@ -23,8 +24,9 @@ struct erasure {
 struct dk_secrets {
     const struct dk_place *place;
     struct dk_cluster_key *key;
-    struct dk_vault *vault;
-    struct erasure *erasures; /* admitted, not durable yet */
+    struct dk_replica *replica; /* where requests come by a topic */
+    struct dk_vault *vault;     /* else; or the replica's */
+    struct erasure *erasures;   /* admitted, not durable yet */
     uint32_t erasure_count, erasure_capacity;
     uint64_t applied;
     int32_t uid; /* of the request that was kept last; what is new of it: */
@@ -48,6 +50,8 @@ static enum dk_status keep(struct dk_secrets *secrets, struct dk_arena *arena,
     room = dk_arena_take(arena, DK_VAULT_DIGEST_SIZE);
     dk_vault_digest(bytes->data, bytes->size, room);
     *digest = (struct dk_bytes){ room, DK_VAULT_DIGEST_SIZE };
+    if (secrets->replica != NULL)
+        return dk_replica_keep(secrets->replica, secrets->uid, bytes->data, bytes->size, room, err);
     status =
         dk_vault_put(secrets->vault, secrets->uid, bytes->data, bytes->size, room, &added, err);
     if (status == DK_OK && added)
@@ -86,7 +90,6 @@ static void note_erasure(struct dk_secrets *secrets, const struct dk_event *even
     }
     secrets->erasures[secrets->erasure_count++] =
         (struct erasure){ event->secrets_erased.uid, (uint64_t)event->meta.seq };
-    dk_vault_retire(secrets->vault, event->secrets_erased.uid, (uint64_t)event->meta.seq);
 }
 
 enum dk_status dk_secrets_outcome(struct dk_secrets *secrets, const struct dk_event *outcome,
@@ -94,8 +97,10 @@ enum dk_status dk_secrets_outcome(struct dk_secrets *secrets, const struct dk_ev
 {
     enum dk_status status = DK_OK;
 
-    if (outcome != NULL && outcome->type == DK_EVENT_SECRETS_ERASED)
+    if (outcome != NULL && outcome->type == DK_EVENT_SECRETS_ERASED) {
         note_erasure(secrets, outcome);
+        dk_vault_retire(secrets->vault, outcome->secrets_erased.uid, (uint64_t)outcome->meta.seq);
+    }
     if (outcome != NULL && outcome->type == DK_EVENT_REQUEST_REJECTED)
         for (uint32_t i = 0; status == DK_OK && i < secrets->added_count; i++)
             status = dk_vault_drop(secrets->vault, secrets->uid, secrets->added[i], err);
@@ -105,7 +110,8 @@ enum dk_status dk_secrets_outcome(struct dk_secrets *secrets, const struct dk_ev
 
 enum dk_status dk_secrets_sync(struct dk_secrets *secrets, struct dk_err *err)
 {
-    return dk_vault_sync(secrets->vault, err);
+    return secrets->replica != NULL ? dk_replica_sync(secrets->replica, err)
+                                    : dk_vault_sync(secrets->vault, err);
 }
 
 enum dk_status dk_secrets_settle(struct dk_secrets *secrets, uint64_t seq, struct dk_err *err)
@@ -128,14 +134,85 @@ enum dk_status dk_secrets_settle(struct dk_secrets *secrets, uint64_t seq, struc
     return dk_vault_applied_set(secrets->vault, seq, err);
 }
 
+/* --- where requests come by a topic --- */
+
+static bool is_there(struct dk_secrets *secrets, int32_t uid, struct dk_bytes digest)
+{
+    return digest.size != DK_VAULT_DIGEST_SIZE ||
+           dk_replica_wait(secrets->replica, uid, digest.data, ON_ITS_WAY_MS);
+}
+
+bool dk_secrets_may_admit(struct dk_secrets *secrets, int32_t uid,
+                          const struct dk_submit_job *submit)
+{
+    const struct dk_job_spec *spec = &submit->spec;
+    bool is_erasing = false;
+
+    for (uint32_t i = 0; i < secrets->erasure_count; i++)
+        is_erasing = is_erasing || secrets->erasures[i].uid == uid;
+    if (is_erasing) /* no door has seen it yet */
+        return spec->script.size == 0;
+    if (dk_vault_erased(secrets->vault, uid) == 0)
+        return true;
+    return is_there(secrets, uid, spec->script) &&
+           (!spec->has_launch || (is_there(secrets, uid, spec->launch.environment) &&
+                                  is_there(secrets, uid, spec->launch.arguments)));
+}
+
+void dk_secrets_came(struct dk_secrets *secrets, const struct dk_event *outcome)
+{
+    if (outcome != NULL && outcome->type == DK_EVENT_SECRETS_ERASED)
+        note_erasure(secrets, outcome);
+}
+
 enum dk_status dk_secrets_see(struct dk_secrets *secrets, const struct dk_event *event,
                               struct dk_err *err)
 {
+    (void)err;
     if (event->type == DK_EVENT_SECRETS_ERASED)
-        note_erasure(secrets, event);
-    return event->type == DK_EVENT_BATCH_CLOSED
-               ? dk_secrets_settle(secrets, (uint64_t)event->meta.seq, err)
-               : DK_OK;
+        dk_replica_erased(secrets->replica, event->secrets_erased.uid, (uint64_t)event->meta.seq);
+    if (event->type == DK_EVENT_BATCH_CLOSED) {
+        secrets->erasure_count = 0;
+        dk_replica_seen(secrets->replica, (uint64_t)event->meta.seq);
+    }
+    return DK_OK;
+}
+
+static enum dk_status tell_erased(void *ctx, const struct dk_event *event, struct dk_err *err)
+{
+    (void)err;
+    if (event->type == DK_EVENT_SECRETS_ERASED)
+        dk_replica_erased(ctx, event->secrets_erased.uid, (uint64_t)event->meta.seq);
+    return DK_OK;
+}
+
+static enum dk_status tell_all_erased(void *ctx, struct dk_replica *replica, uint64_t seq,
+                                      struct dk_err *err)
+{
+    const struct dk_secrets *secrets = ctx;
+
+    return dk_log_browse(secrets->place->log_uri, seq + 1, tell_erased, replica, err);
+}
+
+static void say(void *ctx, const char *text)
+{
+    (void)ctx;
+    dk_journal(DK_JOURNAL_INFO, "%s", text);
+}
+
+static enum dk_status open_replica(struct dk_secrets *secrets, struct dk_err *err)
+{
+    const struct dk_replica_options options = { .log_uri = secrets->place->log_uri,
+                                                .dir = secrets->place->dir,
+                                                .key = secrets->key,
+                                                .look_through = tell_all_erased,
+                                                .ctx = secrets,
+                                                .say = say };
+    enum dk_status status = dk_replica_open(&secrets->replica, &options, err);
+
+    if (status == DK_OK)
+        secrets->vault = dk_replica_vault(secrets->replica);
+    return status;
 }
 
 /* --- at a start: the log since then --- */
@@ -156,50 +233,39 @@ static enum dk_status adopt(struct dk_secrets *secrets, const struct dk_event *e
     return status;
 }
 
-static enum dk_status look_at(struct dk_secrets *secrets, const struct dk_event *event,
-                              bool has_plain, struct dk_err *err)
+struct looking {
+    struct dk_secrets *secrets;
+    bool has_plain;
+};
+
+static enum dk_status look_at(void *ctx, const struct dk_event *event, struct dk_err *err)
 {
+    const struct looking *looking = ctx;
+    struct dk_vault *vault = looking->secrets->vault;
+
     if (event->type == DK_EVENT_SECRETS_ERASED &&
-        (uint64_t)event->meta.seq > dk_vault_applied(secrets->vault))
-        return dk_vault_forget(secrets->vault, event->secrets_erased.uid, (uint64_t)event->meta.seq,
-                               err);
-    if (event->type == DK_EVENT_JOB_SUBMITTED && has_plain)
-        return adopt(secrets, event, err);
+        (uint64_t)event->meta.seq > dk_vault_applied(vault))
+        return dk_vault_forget(vault, event->secrets_erased.uid, (uint64_t)event->meta.seq, err);
+    if (event->type == DK_EVENT_JOB_SUBMITTED && looking->has_plain)
+        return adopt(looking->secrets, event, err);
     return DK_OK;
-}
-
-static enum dk_status look_through(struct dk_secrets *secrets, const char *uri, uint64_t from,
-                                   bool has_plain, struct dk_err *err)
-{
-    struct dk_log_reader *reader = NULL;
-    struct dk_log_batch batch;
-    struct dk_event event;
-    struct dk_arena arena;
-    enum dk_status status = dk_log_reader_open(&reader, uri, from, err);
-
-    dk_arena_init(&arena, &dk_heap);
-    while (status == DK_OK && (status = dk_log_reader_next(reader, &batch, err)) == DK_OK) {
-        for (uint32_t i = 0; status == DK_OK && i < batch.count; i++) {
-            dk_arena_reset(&arena);
-            status =
-                dk_event_decode(batch.records[i].data, batch.records[i].size, &arena, &event, err);
-            if (status == DK_OK)
-                status = look_at(secrets, &event, has_plain, err);
-        }
-    }
-    dk_arena_release(&arena);
-    dk_log_reader_close(reader);
-    return status == DK_AGAIN ? DK_OK : status;
 }
 
 enum dk_status dk_secrets_begin(struct dk_secrets *secrets, uint64_t seq, struct dk_err *err)
 {
     uint64_t plain = dk_vault_plain(secrets->vault), applied = dk_vault_applied(secrets->vault);
-    enum dk_status status = dk_vault_begin(secrets->vault, seq, err);
+    struct looking looking = { secrets, plain > 0 };
+    enum dk_status status;
 
+    secrets->erasure_count = 0;
+    if (secrets->replica != NULL) {
+        dk_replica_seen(secrets->replica, seq);
+        return DK_OK;
+    }
+    status = dk_vault_begin(secrets->vault, seq, err);
     if (status == DK_OK && (plain > 0 || applied < seq))
-        status = look_through(secrets, secrets->place->log_uri, plain > 0 ? 1 : applied + 1,
-                              plain > 0, err);
+        status = dk_log_browse(secrets->place->log_uri, plain > 0 ? 1 : applied + 1, look_at,
+                               &looking, err);
     if (status == DK_OK && plain > 0) {
         status = dk_vault_plain_done(secrets->vault, err);
         if (status == DK_OK)
@@ -223,7 +289,9 @@ enum dk_status dk_secrets_open(struct dk_secrets **out, const struct dk_place *p
     *out = NULL;
     secrets->place = place;
     status = dk_cluster_key_open(&secrets->key, place->dir, may_make, err);
-    if (status == DK_OK)
+    if (status == DK_OK && strncmp(place->log_uri, "kafka:", 6) == 0)
+        status = open_replica(secrets, err);
+    else if (status == DK_OK)
         status = dk_vault_open(&secrets->vault, place->dir, secrets->key, true, err);
     if (status == DK_OK)
         *out = secrets;
@@ -236,7 +304,10 @@ void dk_secrets_close(struct dk_secrets *secrets)
 {
     if (secrets == NULL)
         return;
-    dk_vault_close(secrets->vault);
+    if (secrets->replica != NULL)
+        dk_replica_close(secrets->replica);
+    else
+        dk_vault_close(secrets->vault);
     dk_cluster_key_close(secrets->key);
     free(secrets->erasures);
     free(secrets);

@@ -39,6 +39,12 @@ enum dk_status dk_secrets_outcome(struct dk_secrets *secrets, const struct dk_ev
 enum dk_status dk_secrets_sync(struct dk_secrets *secrets, struct dk_err *err);
 /* The log is durable up to `seq`. */
 enum dk_status dk_secrets_settle(struct dk_secrets *secrets, uint64_t seq, struct dk_err *err);
+/* Where requests come by a topic, for whoever leads: may this submission be admitted? Not when its
+ * scripts were sealed before what is erased: then nobody could open them. */
+bool dk_secrets_may_admit(struct dk_secrets *secrets, int32_t uid,
+                          const struct dk_submit_job *submit);
+/* And this came of a request, in the open batch. */
+void dk_secrets_came(struct dk_secrets *secrets, const struct dk_event *outcome);
 /* Instead of outcome and settle: an event that is in the log. */
 enum dk_status dk_secrets_see(struct dk_secrets *secrets, const struct dk_event *event,
                               struct dk_err *err);
