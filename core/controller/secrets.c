@@ -11,10 +11,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define APPLIED_STEP 65536 /* so many events at most are looked through at a start */
 
-enum { PARTS = 3, ON_ITS_WAY_MS = 5000 };
+enum { PARTS = 3, ON_ITS_WAY_MS = 5000, BUSY_MS = 10000, BUSY_STEP_MS = 10 };
 
 struct erasure {
     int32_t uid;
@@ -279,6 +280,21 @@ enum dk_status dk_secrets_begin(struct dk_secrets *secrets, uint64_t seq, struct
     return status;
 }
 
+/* The log's lock is ours, and the one of the vault may be a moment behind it: a process that is
+ * killed lets go of one file after the other. */
+static enum dk_status open_vault(struct dk_secrets *secrets, struct dk_err *err)
+{
+    const struct timespec step = { 0, BUSY_STEP_MS * 1000000L };
+    enum dk_status status = DK_BUSY;
+
+    for (int i = 0; status == DK_BUSY && i < BUSY_MS / BUSY_STEP_MS; i++) {
+        status = dk_vault_open(&secrets->vault, secrets->place->dir, secrets->key, true, err);
+        if (status == DK_BUSY)
+            (void)nanosleep(&step, NULL);
+    }
+    return status;
+}
+
 enum dk_status dk_secrets_open(struct dk_secrets **out, const struct dk_place *place, bool may_make,
                                struct dk_err *err)
 {
@@ -292,7 +308,7 @@ enum dk_status dk_secrets_open(struct dk_secrets **out, const struct dk_place *p
     if (status == DK_OK && strncmp(place->log_uri, "kafka:", 6) == 0)
         status = open_replica(secrets, err);
     else if (status == DK_OK)
-        status = dk_vault_open(&secrets->vault, place->dir, secrets->key, true, err);
+        status = open_vault(secrets, err);
     if (status == DK_OK)
         *out = secrets;
     else
