@@ -216,10 +216,9 @@ static void configure(struct client *client)
     config->cluster = dk_text_of("docket");
     config->partitions = &partition;
     config->partitions_count = 1;
-    config->policy = (struct dk_policy_spec){ .policy = DK_POLICY_FCFS,
-                                              .backfill = (enum dk_backfill)sim_below(3),
-                                              .enforce_limits = true,
-                                              .beat_timeout_us = sim_between(15, 60) * SECOND };
+    config->policy = (struct dk_policy_spec){ .policy = DK_POLICY_FCFS, .enforce_limits = true };
+    config->policy.backfill = (enum dk_backfill)sim_below(3);
+    config->policy.beat_timeout_us = sim_between(15, 60) * SECOND;
     config->kill_wait_us = sim_between(1, 10) * SECOND;
     config->ended_visible_us = MINUTE;
     config->beat_us = sim_between(4, 10) * SECOND;

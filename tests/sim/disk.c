@@ -73,6 +73,45 @@ struct sim_disk *sim_disk_create(void)
 
 /* --- what a loss of power would take --- */
 
+static struct undo *undo_add(struct sim_disk *disk)
+{
+    if (disk->count == disk->capacity) {
+        disk->capacity = disk->capacity * 2 + 64;
+        disk->undos = realloc(disk->undos, disk->capacity * sizeof(*disk->undos));
+        DK_CHECK(disk->undos != NULL);
+    }
+    return &disk->undos[disk->count++];
+}
+
+/* A sync has failed: the kernel thinks no more of what was to be written, sector by sector, until
+ * that is written again. */
+static void drop_dirty(struct sim_disk *disk, ino_t inode)
+{
+    size_t count = disk->count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (disk->undos[i].inode != inode || disk->undos[i].clean)
+            continue;
+        disk->undos[i].clean = true;
+        while (disk->undos[i].size > SECTOR) { /* its last sector becomes one of its own */
+            struct undo *last = undo_add(disk), *undo = &disk->undos[i];
+            size_t at = undo->size - SECTOR;
+
+            *last = *undo;
+            last->fd = dup(undo->fd);
+            last->at = undo->at + (off_t)at;
+            last->size = SECTOR;
+            last->old = undo->old > at ? undo->old - at : 0;
+            last->bytes = malloc(SECTOR);
+            DK_CHECK(last->bytes != NULL);
+            if (last->old > 0)
+                memcpy(last->bytes, undo->bytes + at, last->old);
+            undo->size = at;
+            undo->old = undo->old < at ? undo->old : at;
+        }
+    }
+}
+
 static void remember(struct sim_disk *disk, int fd, off_t from, size_t size)
 {
     off_t at = from / SECTOR * SECTOR, limit = (from + (off_t)size + SECTOR - 1) / SECTOR * SECTOR;
@@ -85,12 +124,7 @@ static void remember(struct sim_disk *disk, int fd, off_t from, size_t size)
         if (disk->undos[i].inode == stat.st_ino && disk->undos[i].at < limit &&
             disk->undos[i].at + (off_t)disk->undos[i].size > at)
             disk->undos[i].clean = false;
-    if (disk->count == disk->capacity) {
-        disk->capacity = disk->capacity * 2 + 64;
-        disk->undos = realloc(disk->undos, disk->capacity * sizeof(*disk->undos));
-        DK_CHECK(disk->undos != NULL);
-    }
-    undo = &disk->undos[disk->count++];
+    undo = undo_add(disk);
     *undo = (struct undo){
         .fd = dup(fd), .inode = stat.st_ino, .at = at, .size = (size_t)(limit - at)
     };
@@ -214,9 +248,9 @@ static bool dies(struct sim_writer *writer, uint64_t of)
     return writer->dead;
 }
 
-static bool fails(const struct sim_writer *writer)
+static bool fails(const struct sim_writer *writer, uint64_t of)
 {
-    if (!sim_chance(RATE_io_fail, 1000000))
+    if (!sim_chance(RATE_io_fail, of))
         return false;
     sim_say("%s: a write, sync or rename fails", writer->process->name);
     errno = EIO;
@@ -235,7 +269,7 @@ static ssize_t disk_write(void *ctx, int fd, const void *bytes, size_t size, off
     remember(sim->disk, fd, at, size);
     if (sim_below(256) == 0)
         page_written(sim->disk);
-    if (dies(writer, OFTEN) || fails(writer)) {
+    if (dies(writer, OFTEN) || fails(writer, OFTEN)) {
         part = (size_t)sim_below(size + 1);
         (void)!pwrite(fd, bytes, part, at);
         errno = EIO;
@@ -263,10 +297,8 @@ static int sync_file(struct sim_writer *writer, int fd, uint64_t of)
     if (dies(writer, of))
         return -1;
     DK_CHECK(fstat(fd, &stat) == 0);
-    if (fails(writer)) {
-        for (size_t i = 0; i < sim->disk->count; i++)
-            if (sim->disk->undos[i].inode == stat.st_ino)
-                sim->disk->undos[i].clean = true;
+    if (fails(writer, of / 4)) {
+        drop_dirty(sim->disk, stat.st_ino);
         errno = EIO;
         return -1;
     }
@@ -291,7 +323,7 @@ static int disk_rename(void *ctx, int dir_fd, const char *from, const char *to)
     struct sim_writer *writer = ctx;
     struct renamed *renamed;
 
-    if (dies(writer, SELDOM) || fails(writer))
+    if (dies(writer, SELDOM) || fails(writer, SELDOM))
         return -1;
     if (renameat(dir_fd, from, dir_fd, to) != 0)
         return -1;

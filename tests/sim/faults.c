@@ -73,7 +73,9 @@ static void stop(void)
 
 static void stand_still(void)
 {
-    sim_controller_pause(any_controller(), sim->now + sim_between(1000, 30 * SECOND));
+    struct controller *controller = any_controller(); /* first: compilers differ in the order */
+
+    sim_controller_pause(controller, sim->now + sim_between(1000, 30 * SECOND));
 }
 
 static void away(void)

@@ -45,7 +45,7 @@ enum { HOSTS_MAX = CONTROLLERS_MAX + PROJECTORS_MAX + NODES_MAX + CLIENTS_MAX + 
     X(crash, "controllers killed, an hour", 60)                                                    \
     X(power, "of hundred deaths: by loss of power", 100)                                           \
     X(io_crash, "of a million writes, syncs and renames: kill", 20000)                             \
-    X(io_fail, "of a million writes, syncs and renames: fail", 5000)                               \
+    X(io_fail, "of a million writes, syncs and renames: fail", 10000)                               \
     X(full, "times the disk is full, an hour", 12)                                                 \
     X(stop, "controllers stopped in order, an hour", 12)                                           \
     X(pause, "controllers that stand still, an hour", 40)                                          \
@@ -173,6 +173,8 @@ void sim_mix(const void *bytes, size_t size); /* into the digest of the run */
 void sim_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void sim_fault(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool sim_is_bad(void);
+/* Draws. Two of them in the arguments of one call, or in one initializer, are drawn in the order
+ * that a compiler likes, and the seed is another world to the next compiler: one at a time. */
 uint64_t sim_below(uint64_t limit);
 bool sim_chance(enum sim_rate rate, uint64_t of); /* false once faults are over */
 int64_t sim_between(int64_t least, int64_t most);
