@@ -45,7 +45,7 @@ enum { HOSTS_MAX = CONTROLLERS_MAX + PROJECTORS_MAX + NODES_MAX + CLIENTS_MAX + 
     X(crash, "controllers killed, an hour", 60)                                                    \
     X(power, "of hundred deaths: by loss of power", 100)                                           \
     X(io_crash, "of a million writes, syncs and renames: kill", 20000)                             \
-    X(io_fail, "of a million writes, syncs and renames: fail", 10000)                               \
+    X(io_fail, "of a million writes, syncs and renames: fail", 10000)                              \
     X(full, "times the disk is full, an hour", 12)                                                 \
     X(stop, "controllers stopped in order, an hour", 12)                                           \
     X(pause, "controllers that stand still, an hour", 40)                                          \
