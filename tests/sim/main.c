@@ -85,7 +85,9 @@ static void folder_remove(void)
 
 static bool run_one(const struct options *options, uint64_t seed)
 {
-    struct sim_options world = { .seed = seed, .trace = options->trace, .folder = folder };
+    struct sim_options world = {
+        .seed = seed, .trace = options->trace, .says_rates = options->one, .folder = folder
+    };
     char fault[600];
     uint64_t digest;
     bool good = sim_run(&world, fault, &digest);

@@ -70,7 +70,7 @@ enum sim_rate {
 
 struct sim_options {
     uint64_t seed;
-    bool trace;
+    bool trace, says_rates;
     const char *folder; /* for the file log; emptied first */
 };
 

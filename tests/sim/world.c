@@ -329,7 +329,7 @@ bool sim_run(const struct sim_options *options, char fault[600], uint64_t *diges
     dk_prng_init(&world.prng, options->seed);
     dk_arena_init(&world.arena, &dk_heap);
     sim_rates_draw();
-    if (options->trace)
+    if (options->trace || options->says_rates)
         sim_rates_print();
     make_log();
     world.audit = audit_create();
