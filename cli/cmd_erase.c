@@ -66,7 +66,7 @@ int cli_erase(const struct cli_command *command, int argc, char **argv)
 
     if (exit == CLI_GO_ON && options.user == NULL)
         exit = cli_usage_error(command, "whose? --user says it");
-    if (exit == CLI_GO_ON && !find_user(options.user, &uid))
+    else if (exit == CLI_GO_ON && !find_user(options.user, &uid))
         exit = cli_usage_error(command, "there is no user '%s'", options.user);
     if (exit == CLI_GO_ON && options.reason != NULL && strlen(options.reason) > 512)
         exit = cli_usage_error(command, "the reason is longer than 512 bytes");
