@@ -102,7 +102,6 @@ enum dk_status dk_kafka_load(struct dk_err *err);
     X(rd_kafka_poll_set_consumer) \
     X(rd_kafka_produceva) \
     X(rd_kafka_purge) \
-    X(rd_kafka_query_watermark_offsets) \
     X(rd_kafka_queue_destroy) \
     X(rd_kafka_queue_get_consumer) \
     X(rd_kafka_queue_get_main) \
@@ -213,7 +212,6 @@ extern struct dk_rdkafka dk_rdkafka;
 #define rd_kafka_poll_set_consumer(...) dk_rdkafka.rd_kafka_poll_set_consumer(__VA_ARGS__)
 #define rd_kafka_produceva(...) dk_rdkafka.rd_kafka_produceva(__VA_ARGS__)
 #define rd_kafka_purge(...) dk_rdkafka.rd_kafka_purge(__VA_ARGS__)
-#define rd_kafka_query_watermark_offsets(...) dk_rdkafka.rd_kafka_query_watermark_offsets(__VA_ARGS__)
 #define rd_kafka_queue_destroy(...) dk_rdkafka.rd_kafka_queue_destroy(__VA_ARGS__)
 #define rd_kafka_queue_get_consumer(...) dk_rdkafka.rd_kafka_queue_get_consumer(__VA_ARGS__)
 #define rd_kafka_queue_get_main(...) dk_rdkafka.rd_kafka_queue_get_main(__VA_ARGS__)

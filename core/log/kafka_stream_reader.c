@@ -5,6 +5,7 @@
  * is replicated; the queue's event wakes our eventfd. While it waits, the broker answers nothing
  * else on that link: so it waits a tenth of a second at most, for the sake of seeks and questions.
  */
+#include "log/kafka_events.h"
 #include "log/kafka_stream.h"
 
 #include "base/check.h"
@@ -239,13 +240,8 @@ enum dk_status dk_stream_reader_wait(struct dk_stream_reader *reader, int timeou
 enum dk_status dk_stream_reader_range(struct dk_stream_reader *reader, int64_t *first,
                                       int64_t *limit, int timeout_ms, struct dk_err *err)
 {
-    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(reader->consumer, reader->name, 0,
-                                                                 first, limit, timeout_ms);
-
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return dk_fail(err, DK_IO, "topic '%s' does not say which offsets it has: %s", reader->name,
-                       rd_kafka_err2str(error));
-    return DK_OK;
+    return dk_kafka_range(reader->consumer, &reader->place, reader->name, timeout_ms, first, limit,
+                          err);
 }
 
 enum dk_status dk_stream_reader_find(struct dk_stream_reader *reader, int64_t time_us,

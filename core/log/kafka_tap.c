@@ -71,13 +71,33 @@ bool dk_kafka_head_get(struct dk_kafka_head *head, const rd_kafka_message_t *mes
     return head->index < head->count && head->index < head->seq;
 }
 
+/* One end of the topic. rd_kafka_query_watermark_offsets would tell both at once; but that of 2.0.2
+ * forgets its timeout while the broker is away, and a standby could not even be told to end. */
+static rd_kafka_resp_err_t ask_end(rd_kafka_t *client, const char *topic, int64_t which,
+                                   int timeout_ms, int64_t *offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, 0);
+    rd_kafka_resp_err_t error;
+
+    asked->offset = which; /* in place of a time */
+    error = rd_kafka_offsets_for_times(client, list, timeout_ms);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        error = asked->err;
+    *offset = asked->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return error;
+}
+
 enum dk_status dk_kafka_range(rd_kafka_t *client, const struct dk_kafka_place *place,
                               const char *topic, int timeout_ms, int64_t *first, int64_t *limit,
                               struct dk_err *err)
 {
     rd_kafka_resp_err_t error =
-        rd_kafka_query_watermark_offsets(client, topic, 0, first, limit, timeout_ms);
+        ask_end(client, topic, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, first);
 
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        error = ask_end(client, topic, RD_KAFKA_OFFSET_END, timeout_ms, limit);
     switch ((int)error) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         return DK_OK;

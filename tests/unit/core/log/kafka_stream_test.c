@@ -420,6 +420,8 @@ static void signal_broker(int number)
 
     assert_true(pid > 0);
     assert_int_equal(kill(pid, number), 0);
+    if (number == SIGSTOP)
+        (void)poll(NULL, 0, 100); /* its threads stop one by one */
 }
 
 static void a_broker_that_is_away_for_a_while_costs_the_while(void **state)
