@@ -35,14 +35,15 @@ def wait_for(what, seconds, ready):
 
 
 class Cluster:
-    def __init__(self, nodes=3, cores=2, options=(), folder=None, environment=None):
+    def __init__(self, nodes=3, cores=2, options=(), folder=None, environment=None, log=None):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="docket-e2e-"))
         os.chmod(self.root, 0o755)
         self.dir = pathlib.Path(folder) if folder else self.root / "cluster"
+        self.log = log or f"file:{self.dir}/log"
         self.work = self.root / "work"
         self.work.mkdir()
         os.chmod(self.work, 0o777)
-        self.options = ["--nodes", str(nodes), "--cores-per-node", str(cores), *options]
+        self.options = ["--nodes", str(nodes), "--cores-per-node", str(cores), *(["--log", log] if log else []), *options]
         self.environment = dict(os.environ)
         for name in list(self.environment):
             if name.startswith(("SLURM_", "SBATCH_", "SQUEUE_", "SINFO_", "SACCT_", "DOCKET_")):
@@ -152,14 +153,14 @@ class Cluster:
         wait_for("an empty queue", seconds, lambda: not self.good("squeue", "-h").strip())
 
     def events(self, *types):
-        """All events of the log, or those of some types, as a reader of the files sees them."""
-        out = self.good("docket", "log", "cat", f"file:{self.dir}/log", timeout=300)
+        """All events of the log, or those of some types, as a reader of the log sees them."""
+        out = self.good("docket", "log", "cat", self.log, timeout=300)
         events = [json.loads(line) for line in out.splitlines()]
         return [event for event in events if not types or event["type"] in types]
 
     def audit(self):
         """Chain, digests, and every decision made again."""
-        return self.good("docket", "audit", "verify", f"file:{self.dir}/log", timeout=300)
+        return self.good("docket", "audit", "verify", self.log, timeout=300)
 
 
 class ClusterCase(unittest.TestCase):

@@ -91,7 +91,7 @@ class Crowd:
         self.ran.chmod(0o666)
         self.records, self.unanswered, self.broken = [], [], []
         self.nodes_max, self.array, self.rate = nodes_max, array, rate
-        self.patience = 60 * SLOW
+        self.patience = 60
         self.stopping = threading.Event()
         self.read_enough = threading.Event()
         self.clients = [threading.Thread(target=self.guard, args=(self.client, number), daemon=True) for number in range(clients)]

@@ -11,16 +11,20 @@ says when. What they say is in site.remarks() for failures, and a sanitizer's fi
 """
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 
+import history
 from cluster import BUILD, SLOW, wait_for
+from crowd import Caller
 from munged import Munged, make_key
 
 PROGRAMS = {"controller": ["docketd", "controller"], "projector": ["docketd-projector"], "node": ["docketd-node"]}
@@ -69,7 +73,9 @@ class Site:
             for part in ("controller", "projector", "node"):
                 for host in self.having(part):
                     self.start(host, part)
-                if part == "projector" and self.configuration:
+                if part == "controller":
+                    wait_for("a controller to lead", 15, self.leader)
+                elif part == "projector" and self.configuration:
                     self.configure()
             self.wait_nodes(*["IDLE"] * len(self.having("node")))
         except BaseException as error:
@@ -112,9 +118,17 @@ class Site:
         if how in (signal.SIGKILL, signal.SIGTERM):
             process.wait()
 
-    def ended(self):
-        """Daemons that have ended by themselves or were killed: (host, part)."""
-        return [place for place, process in self.processes.items() if process.poll() is not None]
+    def restart(self, host, part):
+        """kill -9, and started again at once."""
+        self.kill(host, part)
+        self.start(host, part)
+
+    def revive(self):
+        """As a supervisor does: what has ended is started again. What that was: [(host, part)]."""
+        ended = [place for place, process in self.processes.items() if process.poll() is not None]
+        for host, part in ended:
+            self.start(host, part)
+        return ended
 
     def configure(self):
         shown = self.root / "site.yaml"
@@ -182,6 +196,22 @@ class Site:
     def any(self):
         return self.having("controller")[0]
 
+    def status(self, host):
+        """What the controller of that host says of itself; {} when it says nothing."""
+        caller = Caller([self.dir(host) / "run/control.sock"], random.Random(1))
+        try:
+            code, _, text = caller.call("GET", "/v1/status", seconds=2)
+        except (OSError, http.client.HTTPException):
+            return {}
+        finally:
+            caller.drop()
+        return json.loads(text) if code == 200 else {}
+
+    def leader(self):
+        """The host whose controller leads, None: none does. One that is cut off believes so for longer: the newest epoch counts."""
+        leading = {host: said for host in self.having("controller") if (said := self.status(host)).get("role") == "leading"}
+        return max(leading, key=lambda host: leading[host]["epoch"], default=None)
+
     def submit(self, host, *words):
         return int(self.good(host, "sbatch", "--parsable", *words).split(";")[0])
 
@@ -198,9 +228,12 @@ class Site:
         out = self.good(host or self.any(), "sacct", "-X", "-n", "-P", "-j", job, "-o", "State").splitlines()
         return out[0] if out else ""
 
-    def wait_state(self, job, *states, host=None, seconds=60):
-        return wait_for(f"job {job} to be {' or '.join(states)}", seconds,
-                        lambda: (lambda now: now if now.split(" ")[0] in states else None)(self.state(job, host)))
+    def wait_state(self, job, *states, host=None, seconds=20):
+        try:
+            return wait_for(f"job {job} to be {' or '.join(states)}", seconds,
+                            lambda: (lambda now: now if now.split(" ")[0] in states else None)(self.state(job, host)))
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.run(host or self.any(), 'squeue').stdout[:2000]}\n{self.remarks()}") from error
 
     def wait_empty(self, seconds=90, host=None):
         wait_for("an empty queue", seconds, lambda: not self.good(host or self.any(), "squeue", "-h").strip())
@@ -208,6 +241,20 @@ class Site:
     def events(self, host=None):
         out = self.good(host or self.any(), "docket", "log", "cat", self.log, timeout=300)
         return [json.loads(line) for line in out.splitlines()]
+
+    def judge(self, crowd, host=None):
+        """Once the queue is empty: audited by the program, then by ourselves (history.py). What is wrong, in one text; "": nothing."""
+        audit = self.audit(host)
+        records, events = crowd.history(), self.events(host)
+        wrong = history.judge(records, events) + crowd.broken + [f"never answered: {call}" for call in crowd.unanswered]
+        print("   ", history.summary(records), "epochs", events[-1]["epoch"])
+        if "good" not in audit:
+            wrong.append(audit)
+        if not wrong:
+            return ""
+        kept = pathlib.Path(f"{self.root}-kept")
+        history.keep(kept, records, events)
+        return "\n".join([*wrong[:20], f"{len(wrong)} faults; kept in {kept}", self.remarks()])
 
     def audit(self, host=None):
         return self.good(host or self.any(), "docket", "audit", "verify", self.log, timeout=300)
