@@ -684,12 +684,17 @@ void dk_core_apply(struct dk_core *core, const struct dk_event *event)
 {
     const struct dk_meta *meta = &event->meta;
 
-    core->deciding = dk_event_is_decision(event);
+    bool decision = dk_event_is_decision(event);
+
+    /* As schedule had them when it decided this: at the time of the last fact, and not as something
+     * that came late. Else a core that only applies thinks that a pass is due, and who recovers
+     * with it decides what nobody who verifies would (found by tests/sim). */
+    if (decision)
+        dk_domains_ensure(core);
+    core->deciding = decision;
     core->seq = meta->seq;
     if (meta->time != core->time)
         dk_queue_advance(core, meta->time);
-    if (core->deciding)
-        dk_domains_ensure(core);
     switch (event->type) {
     case DK_EVENT_JOB_SUBMITTED:
         job_submitted(core, meta, &event->job_submitted);
