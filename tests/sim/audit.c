@@ -374,9 +374,23 @@ bool audit_all_over(void)
 
 static const struct dk_core_options core_options = { .digest = true };
 
-/* Folds from where `fold` is to the log's end; `at` is the batch after which the core is taken away
- * as bytes and put back. */
-static uint64_t fold_all(enum dk_fold_depth depth, uint64_t at)
+static uint64_t hash_state(const struct dk_core *core)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    struct dk_buf bytes;
+
+    dk_buf_init(&bytes, &dk_heap, (size_t)1 << 28);
+    dk_core_snapshot(core, &bytes);
+    for (size_t i = 0; i < bytes.size; i++)
+        hash = (hash ^ bytes.data[i]) * UINT64_C(0x100000001b3);
+    dk_buf_release(&bytes);
+    return hash;
+}
+
+/* Folds the log; `at` is the batch after which the core is taken away as bytes and put back, 0: it
+ * is not. *state: when it would decide next, after each batch, and all of it, what is not in the
+ * digest too, after batch `look`. */
+static uint64_t fold_all(enum dk_fold_depth depth, uint64_t at, uint64_t look, uint64_t *state)
 {
     struct dk_core *core = dk_core_create(&dk_heap, &core_options), *restored = NULL;
     struct dk_fold *fold = dk_fold_create(core, &dk_heap, depth, NULL, 0);
@@ -390,7 +404,10 @@ static uint64_t fold_all(enum dk_fold_depth depth, uint64_t at)
     dk_buf_init(&bytes, &dk_heap, (size_t)1 << 28);
     while (status == DK_OK && (status = dk_log_reader_next(reader, &batch, &err)) == DK_OK) {
         status = dk_fold_batch(fold, &batch, &err);
-        if (status != DK_OK || ++count != at)
+        if (status == DK_OK && ++count == look)
+            *state ^= hash_state(core);
+        *state = *state * 31 + (uint64_t)dk_core_next_deadline(core);
+        if (status != DK_OK || count != at)
             continue;
         dk_core_snapshot(core, &bytes);
         status = dk_core_restore(&restored, bytes.data, bytes.size, &dk_heap, &core_options, &err);
@@ -451,19 +468,23 @@ void audit_end(void)
 {
     const struct dk_core *core = leading_core();
     struct dk_core_stats stats;
-    uint64_t digest;
+    uint64_t digest, decided = 0, applied = 0, look, at;
 
     if (core == NULL)
         return;
     audit_read();
     audit_reread();
     audit_run_end();
-    digest = fold_all(DK_FOLD_VERIFY, 0);
+    look = 1 + sim_below(sim->audit->batch_count + 1);
+    at = 1 + sim_below(sim->audit->batch_count + 1);
+    digest = fold_all(DK_FOLD_VERIFY, 0, look, &decided);
     if (!sim_is_bad() && digest != dk_core_digest(core))
         sim_fault("the leader's core is not what the log makes of it");
-    if (!sim_is_bad() && sim->audit->batch_count > 0 &&
-        fold_all(DK_FOLD_APPLY, 1 + sim_below(sim->audit->batch_count)) != digest)
+    if (!sim_is_bad() && fold_all(DK_FOLD_APPLY, at, look, &applied) != digest)
         sim_fault("folding from a snapshot ends in another state");
+    if (!sim_is_bad() && decided != applied)
+        sim_fault("a core that only applied is not what one is that decided, in what is not "
+                  "digested");
     dk_core_stats(core, &stats);
     if (!sim_is_bad() && (stats.cores != stats.cores_free || stats.gpus != stats.gpus_free))
         sim_fault("all jobs have ended, and %llu of %llu cores are free",
