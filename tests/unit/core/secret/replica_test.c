@@ -29,7 +29,7 @@ static int make(void **state)
     (void)snprintf(uri, sizeof(uri), "kafka://%s/replica-%d-%d", getenv("DOCKET_KAFKA"),
                    (int)getpid(), ++count);
     for (int i = 0; i < HOSTS; i++) {
-        char blobs[FOLDER_MAX + 8];
+        char blobs[1024];
 
         folder_make(folders[i]);
         (void)snprintf(blobs, sizeof(blobs), "%s/blobs", folders[i]);
