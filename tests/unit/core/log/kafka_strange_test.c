@@ -98,7 +98,7 @@ static void remove_the_beginning(rd_kafka_t *client, rd_kafka_queue_t *queue)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_DeleteRecords_t *order;
 
-    rd_kafka_topic_partition_list_add(list, topic, 0)->offset = 7; /* in the second batch */
+    rd_kafka_topic_partition_list_add(list, topic, 0)->offset = 9; /* in the second batch */
     order = rd_kafka_DeleteRecords_new(list);
     rd_kafka_DeleteRecords(client, &order, 1, NULL, queue);
     rd_kafka_DeleteRecords_destroy(order);
