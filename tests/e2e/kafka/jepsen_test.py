@@ -146,7 +146,7 @@ class Jepsen(unittest.TestCase):
 
     def test_the_history_holds_while_the_only_broker_dies_hangs_and_stops(self):
         self.cluster(1)
-        self.storm(1, 15, [self.a_broker_is_killed, self.a_broker_is_killed_in_a_commit, self.a_broker_hangs, self.a_broker_is_stopped])
+        self.storm(1, 12, [self.a_broker_is_killed, self.a_broker_is_killed_in_a_commit, self.a_broker_hangs, self.a_broker_is_stopped])
 
     def test_the_history_holds_while_one_of_three_brokers_dies_hangs_and_stops(self):
         self.cluster(3)
