@@ -2,13 +2,10 @@
 """Controllers as doors, on a real Kafka: what is asked of any of them gets into the topic of requests, and its outcome
 comes back, whoever leads. In two folders, as if on two hosts."""
 
-import http.client
 import json
-import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,25 +17,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from broker import Broker, available  # noqa: E402
 from cluster import BUILD, SLOW, Cluster, main, wait_for  # noqa: E402
+from crowd import Link  # noqa: E402
 
 if available() is not None:
     print(f"skipped: {available()}")
     sys.exit(77)
-
-
-class Unix(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
-        super().__init__("docket", timeout=timeout)
-        self.path = str(path)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(self.path)
-        except OSError:
-            self.sock.close()
-            raise
 
 
 class Controller:
@@ -57,7 +40,7 @@ class Controller:
             self.process = subprocess.Popen([BUILD / "bin/docketd", "controller", "--dir", self.dir], stderr=said)
 
     def call(self, body, timeout=60, kind="application/json"):
-        link = Unix(self.dir / "run/control.sock", timeout * SLOW)
+        link = Link(self.dir / "run/control.sock", timeout * SLOW)
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         link.request("POST", "/v1/requests", data, {"Content-Type": kind})
         answer = link.getresponse()
@@ -67,7 +50,7 @@ class Controller:
 
     def status(self):
         try:
-            link = Unix(self.dir / "run/control.sock", 5)
+            link = Link(self.dir / "run/control.sock", 5)
             link.request("GET", "/v1/status")
             value = json.loads(link.getresponse().read())
             link.close()
