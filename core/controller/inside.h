@@ -3,6 +3,7 @@
  *     controller.c   opens and closes all, and goes from one role to the other
  *     standby.c      reads along, until it may lead
  *     lead.c         takes over, and turns requests into batches
+ *     face.c         what others see of it: sockets, status
  */
 #ifndef DK_CONTROLLER_INSIDE_H
 #define DK_CONTROLLER_INSIDE_H

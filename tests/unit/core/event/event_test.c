@@ -170,7 +170,7 @@ static void a_broken_limit_is_named_and_nothing_is_written(void **state)
     event.job_ended.state = DK_END_STATE_COUNT;
     refused(&event, DK_INVALID, "JobEnded: 'state' is none of the schema's choices");
     event.type = DK_EVENT_TYPE_COUNT;
-    refused(&event, DK_INVALID, "no event has the type 28");
+    refused(&event, DK_INVALID, "no event has the type 29");
 }
 
 static void utf8_is_held_to_the_letter(void **state)
