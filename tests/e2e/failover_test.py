@@ -121,10 +121,12 @@ class Site:
 
     def settle(self, but=0):
         """Until one leads, another process than `but`, and the others stand by: a new fault meets a cluster that is whole."""
-        leader = self.leader(but)
-        for one in self.controllers:
-            if one is not leader:
-                self.standby(one)
+        def look():  # all at one moment: a lead may move on while it is looked for
+            roles = {one: one.status().get("role") for one in self.controllers}
+            leading = [one for one, role in roles.items() if role == "leading"]
+            return len(leading) == 1 and leading[0].pid() != but and all(
+                role == "standby" for one, role in roles.items() if one is not leading[0])
+        wait_for("one controller to lead and all others to stand by", 30, look)
 
     def events(self):
         return [json.loads(line) for line in self.cluster.good("docket", "log", "cat", self.uri, timeout=300).splitlines()]
@@ -365,8 +367,7 @@ class OnFiles(Failover):
         self.assertRegex(newest, r"(?m)^\S+/control.sock +leading ")
         self.assertEqual(len(newest.splitlines()), 1 + 3 + 1 + 1 + 2, newest)
         c.down()
-        done = c.run("docket", "controllers")
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)  # the standbys are the test's
+        wait_for("a standby, which is the test's, to lead", 10, lambda: c.run("docket", "controllers").returncode == 0)
         for one in self.more:
             one.process.terminate()
             self.assertEqual(one.process.wait(), 0)

@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __clang__ /* librdkafka's macros of arguments are statements in parentheses */
+#pragma clang diagnostic ignored "-Wgnu-statement-expression"
+#endif
+
 static struct dk_kafka_place place;
 static char uri[600], topic[DK_KAFKA_TOPIC_MAX];
 
