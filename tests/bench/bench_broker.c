@@ -15,6 +15,10 @@
 #include <string.h>
 #include <time.h>
 
+#ifdef __clang__ /* librdkafka's macros of arguments are statements in parentheses */
+#pragma clang diagnostic ignored "-Wgnu-statement-expression"
+#endif
+
 enum { RECORD_SIZE = 200, RECORDS_MAX = 100000, WAIT_MS = 10000, WARM = 20 };
 
 static double produced[RECORDS_MAX], consumed[RECORDS_MAX];
