@@ -145,6 +145,13 @@ static int by_answer(const void *a, const void *b)
     return (left->answered > right->answered) - (left->answered < right->answered);
 }
 
+static double took_ms(int n, int percent)
+{
+    int64_t at = (int64_t)n * percent / 100;
+
+    return (double)calls[at < n ? at : n - 1].took / 1e3;
+}
+
 static void report(int64_t began)
 {
     int n = atomic_load(&count);
@@ -163,8 +170,7 @@ static void report(int64_t began)
     (void)printf("%d calls, %.0f/s, %.0f jobs/s; p50 %.2f p95 %.2f p99 %.2f most %.1f ms; "
                  "silence %.0f ms; %d tries failed\n",
                  n, n / seconds, (double)n * requests * (tasks > 0 ? tasks : 1) / seconds,
-                 (double)calls[n / 2].took / 1e3, (double)calls[(int64_t)n * 95 / 100].took / 1e3,
-                 (double)calls[(int64_t)n * 99 / 100].took / 1e3, (double)calls[n - 1].took / 1e3,
+                 took_ms(n, 50), took_ms(n, 95), took_ms(n, 99), took_ms(n, 100),
                  (double)silence / 1e3, atomic_load(&failures));
 }
 
