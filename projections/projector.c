@@ -31,7 +31,9 @@ enum {
     WORKERS = 2,
     SERVER_THREADS = 1,
     STOP_STEP_MS = 50,
-    AWAY_MS = 1000 /* between questions to a log whose brokers do not answer */
+    AWAY_MS = 1000,      /* between questions to a log whose brokers do not answer */
+    AWAY_TOLD_MS = 3000, /* so long, and agents are told to ask another projector */
+    LOOK_MS = 3000 /* a log that is elsewhere is asked so often whether there is really nothing */
 };
 
 struct folder {
@@ -41,6 +43,7 @@ struct folder {
     uint32_t *nodes; /* with something new in this batch */
     uint32_t node_count, node_capacity;
     int64_t uncommitted;  /* events since history was committed */
+    int64_t away_since;   /* the brokers do not answer, microseconds since 1970; 0: they do */
     int64_t rested;       /* when memory was given back, microseconds since 1970 */
     uint64_t rested_work; /* so much had been done then */
     int64_t saved_seq;    /* of the live views on disk, or on their way there */
@@ -325,18 +328,53 @@ static int rest(struct folder *folder)
     return -1;
 }
 
+/* Is what we know still what the cluster knows? An agent that asks a projector that is cut off
+ * would wait for orders that only the others have. */
+static void note_away(struct folder *folder, bool is_away)
+{
+    struct dk_projector *projector = folder->projector;
+    int64_t now = dk_projector_now();
+
+    if (!is_away) {
+        if (folder->away_since != 0 && atomic_exchange(&projector->is_away, false))
+            dk_journal(DK_JOURNAL_INFO, "the log's brokers answer again");
+        folder->away_since = 0;
+        return;
+    }
+    if (folder->away_since == 0 || now < folder->away_since)
+        folder->away_since = now;
+    if (now - folder->away_since < (int64_t)AWAY_TOLD_MS * 1000 || atomic_load(&projector->is_away))
+        return;
+    dk_journal(DK_JOURNAL_WARNING,
+               "the log's brokers do not answer: agents are sent to other projectors");
+    atomic_store(&projector->is_away, true);
+    dk_waits_nodes_over(projector->waits);
+}
+
+/* Until there is something to read. Of a log in files we are told; a link that is cut says nothing.
+ */
+static enum dk_status sleep_on(struct folder *folder, struct dk_err *err)
+{
+    int ms = rest(folder);
+
+    if (dk_log_reader_fd(folder->reader) >= 0 && (ms < 0 || ms > LOOK_MS))
+        ms = LOOK_MS;
+    return dk_log_reader_wait(folder->reader, ms, err);
+}
+
 static enum dk_status fold(struct folder *folder, struct dk_err *err)
 {
     while (!atomic_load(&folder->stop)) {
         struct dk_log_batch batch;
         enum dk_status status = dk_log_reader_next(folder->reader, &batch, err);
 
+        note_away(folder, status == DK_AWAY);
         if (status == DK_OK)
             status = apply_batch(folder, &batch, err);
         else if (status == DK_AGAIN && !atomic_load(&folder->projector->caught_up))
             status = catch_up_done(folder, err);
         else if (status == DK_AGAIN)
-            status = dk_log_reader_wait(folder->reader, rest(folder), err);
+            status = sleep_on(folder, err);
         else if (status == DK_AWAY)
             status = dk_log_reader_wait(folder->reader, AWAY_MS, err);
         if (status != DK_OK && status != DK_AGAIN)

@@ -38,6 +38,7 @@ struct dk_projector {
     int64_t started;         /* microseconds since 1970 */
     _Atomic int64_t seq_log; /* the last that was read */
     _Atomic bool caught_up;  /* the log was read to its end once */
+    _Atomic bool is_away;    /* its brokers have not answered for seconds: others may know more */
     _Atomic uint64_t questions, failed;
 };
 
@@ -60,6 +61,8 @@ void dk_waits_seq(struct dk_waits *waits, struct dk_http_exchange *exchange, int
 /* Calls `over` when there is something new for the node. */
 void dk_waits_node(struct dk_waits *waits, struct dk_http_exchange *exchange, uint32_t node,
                    int wait_ms, dk_wait_over *over);
+/* Who waits for something new for a node has waited long enough. */
+void dk_waits_nodes_over(struct dk_waits *waits);
 /* By the folder, after a batch: up to `seq` all is applied, and these nodes have something new. */
 void dk_waits_wake(struct dk_waits *waits, int64_t seq, const uint32_t *nodes, uint32_t count);
 uint64_t dk_waits_count(struct dk_waits *waits);

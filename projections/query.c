@@ -388,6 +388,11 @@ static void answer_orders(struct dk_projector *projector, struct dk_http_exchang
         dk_http_fail(exchange, 403, "NOT_PERMITTED", "orders are for agents");
         return;
     }
+    if (atomic_load(&projector->is_away)) {
+        dk_http_fail(exchange, 503, "BUSY",
+                     "the log's brokers do not answer: ask another projector");
+        return;
+    }
     if (node < 0) {
         dk_http_fail(exchange, 404, "NOT_FOUND", "no node '%s' has registered",
                      name != NULL ? name : "");

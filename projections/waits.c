@@ -191,6 +191,20 @@ void dk_waits_destroy(struct dk_waits *waits)
     free(waits);
 }
 
+void dk_waits_nodes_over(struct dk_waits *waits)
+{
+    struct wait *taken = NULL;
+
+    DK_CHECK(pthread_mutex_lock(&waits->lock) == 0);
+    for (struct wait *wait = waits->first, *next; wait != NULL; wait = next) {
+        next = wait->next;
+        if (wait->seq < 0)
+            take(waits, wait, &taken);
+    }
+    DK_CHECK(pthread_mutex_unlock(&waits->lock) == 0);
+    finish(waits, taken, true);
+}
+
 /* What it waits for is there already. */
 static bool is_served(struct dk_waits *waits, const struct wait *wait)
 {
