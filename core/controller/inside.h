@@ -30,6 +30,7 @@ struct controller {
     int64_t started;  /* this process, microseconds since 1970 */
     int64_t role_since;
     int64_t lag_us; /* how old the last batch was when it was read */
+    int64_t said;   /* when a standby said how it is, microseconds since 1970 */
 
     bool was_at_end;              /* of the log, since it was opened */
     struct dk_follower *follower; /* standing by; NULL: there is no log yet */

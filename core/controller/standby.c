@@ -11,16 +11,38 @@ enum {
     NO_LOG_MS = 200,
     READ_MS = 50, /* a log that can't be waited for beside other things */
     REST_MS = 1000,
-    CONFIRM_MS = 1000
+    CONFIRM_MS = 1000,
+    SAY_US = 500000
 };
+
+static void say(struct controller *controller)
+{
+    const struct dk_follower *follower = controller->follower;
+
+    controller_say(controller, follower != NULL ? dk_follower_core(follower) : NULL,
+                   follower != NULL ? (int64_t)dk_follower_seq(follower) : 0,
+                   follower != NULL ? dk_follower_epoch(follower) : 0);
+    controller->said = controller_real_us();
+}
+
+/* While batches keep coming read_along may not get to the end for long: so it is said here, too. */
+static void say_now_and_then(struct controller *controller)
+{
+    int64_t now = controller_real_us();
+
+    if (now - controller->said >= SAY_US || now < controller->said)
+        say(controller);
+}
 
 static void see(void *context, const struct dk_event *event)
 {
     struct controller *controller = context;
     struct dk_err err;
 
-    if (event->type == DK_EVENT_BATCH_CLOSED)
+    if (event->type == DK_EVENT_BATCH_CLOSED) {
         controller->lag_us = controller_real_us() - event->meta.time;
+        say_now_and_then(controller);
+    }
     if (controller->door == NULL)
         return;
     if (dk_secrets_see(controller->secrets, event, &err) != DK_OK)
@@ -74,15 +96,6 @@ static enum dk_status read_along(struct controller *controller, struct dk_err *e
     return status == DK_AGAIN ? DK_OK : status;
 }
 
-static void say(struct controller *controller)
-{
-    const struct dk_follower *follower = controller->follower;
-
-    controller_say(controller, follower != NULL ? dk_follower_core(follower) : NULL,
-                   follower != NULL ? (int64_t)dk_follower_seq(follower) : 0,
-                   follower != NULL ? dk_follower_epoch(follower) : 0);
-}
-
 static void rest(struct controller *controller, int timeout_ms, bool *stop)
 {
     struct dk_follower *follower = controller->follower;
@@ -132,6 +145,7 @@ enum dk_status controller_stand_by(struct controller *controller, bool *stop, st
         return DK_OK;
     controller->role_since = controller_real_us();
     dk_journal(DK_JOURNAL_INFO, "standing by");
+    say(controller); /* that we do not lead any more */
     if (!controller->has_door && controller->aside == NULL)
         status = controller_listen_aside(controller, err);
     while (status == DK_OK && !*stop && !may_lead(controller)) {
