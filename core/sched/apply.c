@@ -680,21 +680,26 @@ static void site_event(struct dk_core *core, const struct dk_event *event)
         core->logic = event->logic_activated.number;
 }
 
+/* A decision: with the domains as schedule had them when it made it, at the time of the last fact,
+ * and not as something that came late. Else a core that only applies thinks that a pass is due, and
+ * who recovers with it decides what nobody who verifies would (found by tests/sim). */
+static void begin(struct dk_core *core, const struct dk_event *event)
+{
+    bool is_decision = dk_event_is_decision(event);
+
+    if (is_decision)
+        dk_domains_ensure(core);
+    core->deciding = is_decision;
+    core->seq = event->meta.seq;
+    if (event->meta.time != core->time)
+        dk_queue_advance(core, event->meta.time);
+}
+
 void dk_core_apply(struct dk_core *core, const struct dk_event *event)
 {
     const struct dk_meta *meta = &event->meta;
 
-    bool decision = dk_event_is_decision(event);
-
-    /* As schedule had them when it decided this: at the time of the last fact, and not as something
-     * that came late. Else a core that only applies thinks that a pass is due, and who recovers
-     * with it decides what nobody who verifies would (found by tests/sim). */
-    if (decision)
-        dk_domains_ensure(core);
-    core->deciding = decision;
-    core->seq = meta->seq;
-    if (meta->time != core->time)
-        dk_queue_advance(core, meta->time);
+    begin(core, event);
     switch (event->type) {
     case DK_EVENT_JOB_SUBMITTED:
         job_submitted(core, meta, &event->job_submitted);
