@@ -18,7 +18,7 @@ fi
 seconds=${DOCKET_BENCH_SECONDS:-10}
 kills=${DOCKET_BENCH_KILLS:-10}
 work=$(mktemp -d)
-log=kafka://$DOCKET_KAFKA/bench
+log=kafka://$DOCKET_KAFKA/cluster # bench_kafka has topics of its own
 declare -A pid
 export PATH=$build/slurm:$bin:$PATH DOCKET_DIR=$work/one
 unset "${!SLURM_@}" "${!SBATCH_@}"
