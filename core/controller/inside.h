@@ -33,6 +33,7 @@ struct controller {
     int64_t said;   /* when a standby said how it is, microseconds since 1970 */
 
     bool was_at_end;              /* of the log, since it was opened */
+    bool is_behind;               /* there is more to fold, now */
     struct dk_follower *follower; /* standing by; NULL: there is no log yet */
 
     struct dk_log *log; /* leading, and the rest of what that takes */

@@ -12,6 +12,7 @@ enum {
     READ_MS = 50, /* a log that can't be waited for beside other things */
     REST_MS = 1000,
     CONFIRM_MS = 1000,
+    STEP_EVENTS = 8192,
     SAY_US = 500000
 };
 
@@ -57,6 +58,7 @@ enum dk_status controller_follow(struct controller *controller, struct dk_err *e
 
     dk_follower_close(controller->follower);
     controller->follower = NULL;
+    controller->was_at_end = controller->is_behind = false;
     status =
         dk_follower_open(&controller->follower, place->log_uri, place->log_dir, UINT64_MAX, err);
     if (status == DK_OK)
@@ -64,7 +66,22 @@ enum dk_status controller_follow(struct controller *controller, struct dk_err *e
     return status == DK_NOT_FOUND ? DK_OK : status;
 }
 
-/* Folds all that is there. */
+/* Folds some of what is there, so that who stands by beside a busy writer is told to stop, and that
+ * it leads, in the middle of it: there may never be an end. A batch that is larger is folded, too.
+ */
+static enum dk_status fold_some(struct controller *controller, struct dk_err *err)
+{
+    uint64_t before = dk_follower_seq(controller->follower), step = STEP_EVENTS;
+    enum dk_status status;
+
+    do {
+        status = dk_follower_advance(controller->follower, before + step, INT64_MAX, err);
+        step *= 2;
+    } while (status == DK_OK && dk_follower_seq(controller->follower) == before);
+    controller->is_behind = status == DK_OK;
+    return status;
+}
+
 static enum dk_status read_along(struct controller *controller, struct dk_err *err)
 {
     struct dk_core_stats stats;
@@ -76,7 +93,7 @@ static enum dk_status read_along(struct controller *controller, struct dk_err *e
         return DK_OK;
     if (status != DK_OK || controller->follower == NULL)
         return status;
-    status = dk_follower_advance(controller->follower, UINT64_MAX, INT64_MAX, err);
+    status = fold_some(controller, err);
     if (status == DK_AWAY) /* no broker answers: it will */
         return DK_OK;
     if (status == DK_DIVERGED) { /* the next writer cut what nobody had been told of */
@@ -107,6 +124,8 @@ static void rest(struct controller *controller, int timeout_ms, bool *stop)
         { .fd = controller->mail != NULL ? dk_mail_fd(controller->mail) : -1, .events = POLLIN },
     };
 
+    if (controller->is_behind)
+        timeout_ms = 0;
     if (follower != NULL && log_fd < 0 && timeout_ms > 0) {
         (void)dk_follower_wait(follower, READ_MS, NULL);
         timeout_ms = 0;
