@@ -129,11 +129,12 @@ int cli_log_cat(const struct cli_command *command, int argc, char **argv)
     }
     dk_arena_init(&cat.arena, &dk_heap);
     dk_buf_init(&cat.line, &dk_heap, LINE_SIZE_MAX);
-    do {
+    status = dk_log_reader_until_now(reader, &err);
+    while (status == DK_OK) {
         status = next_batch(reader, &batch, options.skip_gaps, &err);
         if (status == DK_OK)
             status = cat_batch(&cat, &batch, &err);
-    } while (status == DK_OK);
+    }
     dk_buf_release(&cat.line);
     dk_arena_release(&cat.arena);
     dk_log_reader_close(reader);
@@ -159,6 +160,7 @@ static enum dk_status count_types(const char *uri, struct counts *counts, struct
     if (status != DK_OK)
         return status;
     dk_arena_init(&arena, &dk_heap);
+    status = dk_log_reader_until_now(reader, err);
     while (status == DK_OK && (status = next_batch(reader, &batch, true, err)) == DK_OK) {
         for (uint32_t i = 0; i < batch.count && status == DK_OK; i++) {
             struct dk_event event;

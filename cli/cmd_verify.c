@@ -62,7 +62,9 @@ static enum dk_status fold_log(struct audit *audit, const char *uri, struct dk_e
     core = dk_core_create(&dk_heap, &options);
     fold = dk_fold_create(core, &dk_heap, audit->depth, NULL, 0);
     dk_witness_init(&witness, audit->claims.items, audit->claims.count, &dk_heap);
-    status = go_through(reader, fold, &witness, err);
+    status = dk_log_reader_until_now(reader, err);
+    if (status == DK_OK)
+        status = go_through(reader, fold, &witness, err);
     dk_fold_stats(fold, &audit->stats);
     audit->digest = dk_core_digest(core);
     dk_witness_release(&witness);

@@ -208,6 +208,7 @@ static enum dk_status take_log(struct import *import, const char *uri, struct dk
 
     if (status != DK_OK)
         return status;
+    status = dk_log_reader_until_now(reader, err);
     while (status == DK_OK && (status = dk_log_reader_next(reader, &batch, err)) == DK_OK) {
         status = dk_fold_batch(import->fold, &batch, err);
         for (uint32_t i = 0; i < batch.count && status == DK_OK; i++)

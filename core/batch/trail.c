@@ -235,5 +235,7 @@ enum dk_status dk_trail_find(struct dk_trail *trail, struct dk_log_reader **read
         start_again(trail);
     if (status == DK_OK)
         status = dk_log_reader_open(reader, uri, first, err);
+    if (status == DK_OK)
+        status = dk_log_reader_until_now(*reader, err);
     return status;
 }

@@ -3,8 +3,6 @@
 
 #include "log/log.h"
 
-enum { END_MS = 200 }; /* a broker needs a moment to say that this is all */
-
 enum dk_status dk_log_browse(const char *log_uri, uint64_t from,
                              enum dk_status (*visit)(void *ctx, const struct dk_event *event,
                                                      struct dk_err *err),
@@ -17,10 +15,10 @@ enum dk_status dk_log_browse(const char *log_uri, uint64_t from,
     enum dk_status status = dk_log_reader_open(&reader, log_uri, from, err);
 
     dk_arena_init(&arena, &dk_heap);
+    if (status == DK_OK)
+        status = dk_log_reader_until_now(reader, err);
     while (status == DK_OK) {
         status = dk_log_reader_next(reader, &batch, err);
-        if (status == DK_AGAIN && dk_log_reader_wait(reader, END_MS, err) == DK_OK)
-            status = dk_log_reader_next(reader, &batch, err);
         for (uint32_t i = 0; status == DK_OK && i < batch.count; i++) {
             dk_arena_reset(&arena);
             status =

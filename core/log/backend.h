@@ -23,6 +23,7 @@ struct dk_log {
 struct dk_log_reader {
     const struct dk_log_backend *backend;
     uint64_t seq_next; /* of the next batch to return, once the reader has found its place */
+    uint64_t seq_stop; /* log.c returns nothing from there on; 0: no such bound */
 };
 
 struct dk_log_backend {
@@ -43,6 +44,8 @@ struct dk_log_backend {
     enum dk_status (*reader_next)(struct dk_log_reader *reader, struct dk_log_batch *batch,
                                   struct dk_err *err);
     enum dk_status (*reader_wait)(struct dk_log_reader *reader, int timeout_ms, struct dk_err *err);
+    /* NULL: nobody writes beside a reader. */
+    enum dk_status (*reader_until_now)(struct dk_log_reader *reader, struct dk_err *err);
     enum dk_status (*reader_seek)(struct dk_log_reader *reader, uint64_t seq_from,
                                   struct dk_err *err);
     int (*reader_fd)(const struct dk_log_reader *reader); /* NULL: it has none */

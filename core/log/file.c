@@ -518,6 +518,7 @@ const struct dk_log_backend dk_log_backend_file = {
     .reader_open = dk_file_reader_open,
     .reader_next = dk_file_reader_next,
     .reader_wait = dk_file_reader_wait,
+    .reader_until_now = dk_file_reader_until_now,
     .reader_seek = dk_file_reader_seek,
     .reader_skip_gap = dk_file_reader_skip_gap,
     .reader_close = dk_file_reader_close,

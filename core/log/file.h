@@ -41,6 +41,7 @@ enum dk_status dk_file_reader_open(struct dk_log_reader **out, const char *place
                                    struct dk_err *err);
 enum dk_status dk_file_reader_next(struct dk_log_reader *reader, struct dk_log_batch *batch,
                                    struct dk_err *err);
+enum dk_status dk_file_reader_until_now(struct dk_log_reader *base, struct dk_err *err);
 enum dk_status dk_file_reader_seek(struct dk_log_reader *base, uint64_t seq_from,
                                    struct dk_err *err);
 enum dk_status dk_file_reader_wait(struct dk_log_reader *reader, int timeout_ms,

@@ -228,7 +228,8 @@ static enum dk_status kafka_stat(const char *place, struct dk_log_stat *stat, st
 
     if (status != DK_OK)
         return status;
-    while ((status = dk_kafka_reader_next(reader, &batch, err)) == DK_OK) {
+    status = dk_kafka_reader_until_now(reader, err);
+    while (status == DK_OK && (status = dk_kafka_reader_next(reader, &batch, err)) == DK_OK) {
         stat->batches++;
         stat->records += batch.count;
         for (uint32_t i = 0; i < batch.count; i++)
@@ -276,6 +277,7 @@ const struct dk_log_backend dk_log_backend_kafka = {
     .reader_open = dk_kafka_reader_open,
     .reader_next = dk_kafka_reader_next,
     .reader_wait = dk_kafka_reader_wait,
+    .reader_until_now = dk_kafka_reader_until_now,
     .reader_seek = dk_kafka_reader_seek,
     .reader_fd = dk_kafka_reader_fd,
     .reader_skip_gap = kafka_skip_gap,

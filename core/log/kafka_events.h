@@ -123,6 +123,7 @@ enum dk_status dk_kafka_reader_next(struct dk_log_reader *reader, struct dk_log_
                                     struct dk_err *err);
 enum dk_status dk_kafka_reader_wait(struct dk_log_reader *reader, int timeout_ms,
                                     struct dk_err *err);
+enum dk_status dk_kafka_reader_until_now(struct dk_log_reader *reader, struct dk_err *err);
 enum dk_status dk_kafka_reader_seek(struct dk_log_reader *reader, uint64_t seq_from,
                                     struct dk_err *err);
 int dk_kafka_reader_fd(const struct dk_log_reader *reader);

@@ -44,6 +44,7 @@ struct kafka_reader {
     bool is_ready;     /* the batch at hand is whole, and not returned yet */
     bool is_returned;  /* the batch at hand is borrowed by the caller */
     bool was_at_end, was_away;
+    int64_t stop; /* records from this offset on are not for us; 0: all are */
     int64_t cut_since_ms;
     uint32_t batch_epoch, batch_count, count;
     uint64_t batch_first;
@@ -113,6 +114,15 @@ enum dk_status dk_kafka_reader_open(struct dk_log_reader **out, const char *plac
 enum dk_status dk_kafka_tail_open(struct dk_log_reader **out, const char *place, struct dk_err *err)
 {
     return open_at(out, place, UINT64_MAX, WAIT_TAIL_MS, err);
+}
+
+enum dk_status dk_kafka_reader_until_now(struct dk_log_reader *base, struct dk_err *err)
+{
+    struct kafka_reader *reader = of(base);
+    int64_t first;
+
+    return dk_kafka_range(reader->tap.client, &reader->place, reader->tap.name, DK_KAFKA_OPEN_MS,
+                          &first, &reader->stop, err);
 }
 
 enum dk_status dk_kafka_reader_seek(struct dk_log_reader *base, uint64_t seq_from,
@@ -336,6 +346,15 @@ static enum dk_status find_end(struct kafka_reader *reader, struct dk_err *err)
     }
 }
 
+/* Is the batch at hand, or what comes next, behind the reader's end? */
+static bool is_beyond(const struct kafka_reader *reader)
+{
+    if (reader->stop == 0)
+        return false;
+    return reader->is_ready ? reader->messages[0]->offset >= reader->stop
+                            : reader->tap.reached >= reader->stop;
+}
+
 enum dk_status dk_kafka_reader_next(struct dk_log_reader *base, struct dk_log_batch *batch,
                                     struct dk_err *err)
 {
@@ -346,6 +365,8 @@ enum dk_status dk_kafka_reader_next(struct dk_log_reader *base, struct dk_log_ba
         dk_kafka_tap_drain(&reader->tap);
         status = pump(reader, 0);
     }
+    if (status == DK_AGAIN && is_beyond(reader))
+        return DK_AGAIN;
     if (status == DK_AGAIN) {
         status = find_end(reader, err);
         reader->was_away = status == DK_AWAY;
@@ -353,6 +374,8 @@ enum dk_status dk_kafka_reader_next(struct dk_log_reader *base, struct dk_log_ba
     }
     if (reader->failed.status != DK_OK && err != NULL)
         *err = reader->failed;
+    if (status == DK_OK && is_beyond(reader))
+        status = DK_AGAIN;
     if (status != DK_OK)
         return status;
     reader->was_away = false;

@@ -164,7 +164,16 @@ enum dk_status dk_log_reader_open(struct dk_log_reader **out, const char *uri, u
 enum dk_status dk_log_reader_next(struct dk_log_reader *reader, struct dk_log_batch *batch,
                                   struct dk_err *err)
 {
+    if (reader->seq_stop != 0 && reader->seq_next >= reader->seq_stop)
+        return DK_AGAIN;
     return reader->backend->reader_next(reader, batch, err);
+}
+
+enum dk_status dk_log_reader_until_now(struct dk_log_reader *reader, struct dk_err *err)
+{
+    return reader->backend->reader_until_now != NULL
+               ? reader->backend->reader_until_now(reader, err)
+               : DK_OK;
 }
 
 enum dk_status dk_log_reader_wait(struct dk_log_reader *reader, int timeout_ms, struct dk_err *err)

@@ -138,6 +138,11 @@ int dk_log_reader_fd(const struct dk_log_reader *reader);
 enum dk_status dk_log_reader_skip_gap(struct dk_log_reader *reader, uint64_t *first,
                                       uint64_t *limit, struct dk_err *err);
 
+/* From here on the log ends for this reader where it ends now: there dk_log_reader_next says
+ * DK_AGAIN for ever. For who reads all of a log that is in use: beside a busy writer it may have no
+ * end. */
+enum dk_status dk_log_reader_until_now(struct dk_log_reader *reader, struct dk_err *err);
+
 /* Goes to another place, as if it had been opened there: cheaper where opening is dear. */
 enum dk_status dk_log_reader_seek(struct dk_log_reader *reader, uint64_t seq_from,
                                   struct dk_err *err);

@@ -242,6 +242,17 @@ static enum dk_status memory_reader_open(struct dk_log_reader **out, const char 
     return DK_OK;
 }
 
+static enum dk_status memory_reader_until_now(struct dk_log_reader *base, struct dk_err *err)
+{
+    const struct memory_reader *reader = (const struct memory_reader *)base;
+
+    (void)err;
+    (void)pthread_mutex_lock(&guard);
+    base->seq_stop = reader->store->seq_next;
+    (void)pthread_mutex_unlock(&guard);
+    return DK_OK;
+}
+
 static enum dk_status memory_reader_seek(struct dk_log_reader *base, uint64_t seq_from,
                                          struct dk_err *err)
 {
@@ -394,6 +405,7 @@ const struct dk_log_backend dk_log_backend_memory = {
     .reader_open = memory_reader_open,
     .reader_next = memory_reader_next,
     .reader_wait = memory_reader_wait,
+    .reader_until_now = memory_reader_until_now,
     .reader_seek = memory_reader_seek,
     .reader_skip_gap = memory_reader_skip_gap,
     .reader_close = memory_reader_close,

@@ -211,6 +211,34 @@ static void a_reader_starts_with_the_batch_that_has_its_seq(void **state)
     must_close(log);
 }
 
+static void what_is_written_after_now_is_not_for_who_reads_until_now(void **state)
+{
+    struct dk_log *log = start();
+    struct dk_log_reader *reader;
+    struct dk_log_batch batch;
+    struct dk_err err;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        must_append(log, 10);
+        must_sync(log);
+    }
+    assert_int_equal(dk_log_reader_open(&reader, uri, 1, &err), DK_OK);
+    assert_int_equal(dk_log_reader_until_now(reader, &err), DK_OK);
+    for (int i = 0; i < 3; i++) { /* there is always something more to read */
+        must_append(log, 10);
+        must_sync(log);
+        assert_int_equal(dk_log_reader_next(reader, &batch, &err), DK_OK);
+        assert_int_equal(batch.seq_first, i * 10 + 1);
+    }
+    assert_int_equal(dk_log_reader_next(reader, &batch, &err), DK_AGAIN);
+    must_append(log, 10);
+    must_sync(log);
+    assert_int_equal(dk_log_reader_next(reader, &batch, &err), DK_AGAIN);
+    dk_log_reader_close(reader);
+    must_close(log);
+}
+
 static void a_reader_goes_to_another_place_as_if_opened_there(void **state)
 {
     struct dk_log *log = start();
@@ -542,6 +570,7 @@ int conformance_run(const struct conformance_backend *which)
         TEST(there_is_one_writer_and_the_next_has_a_higher_epoch),
         TEST(a_reader_starts_with_the_batch_that_has_its_seq),
         TEST(a_reader_goes_to_another_place_as_if_opened_there),
+        TEST(what_is_written_after_now_is_not_for_who_reads_until_now),
         TEST(a_reader_ahead_of_the_log_waits_for_its_seq),
         TEST(a_reader_follows_the_log_over_a_takeover),
         TEST(what_a_sync_has_published_is_returned_by_the_next_call),
