@@ -26,6 +26,16 @@ int daemon_stop_fd(void)
     return fd;
 }
 
+enum dk_status daemon_place(struct dk_place *place, const char *dir, const char *setting,
+                            const char *value, struct dk_err *err)
+{
+    enum dk_status status = dk_place_find(place, dir, true, err);
+
+    if (status == DK_OK)
+        status = dk_place_set(place, setting, value, err);
+    return status == DK_OK ? dk_place_make(place, err) : status;
+}
+
 int daemon_exit(enum dk_status status, const struct dk_err *err)
 {
     if (status == DK_OK)

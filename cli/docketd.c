@@ -99,11 +99,7 @@ int docketd_controller(const struct cli_command *command, int argc, char **argv)
     if (exit != CLI_GO_ON)
         return exit;
     dk_journal_start("controller", values.log_format == 1);
-    status = dk_place_find(&place, values.dir, true, &err);
-    if (status == DK_OK)
-        status = dk_place_set(&place, "listen", values.listen, &err);
-    if (status == DK_OK)
-        status = dk_place_make(&place, &err);
+    status = daemon_place(&place, values.dir, "listen", values.listen, &err);
     options.place = &place;
     options.stop_fd = daemon_stop_fd();
     if (status == DK_OK)

@@ -46,11 +46,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
     if (exit != CLI_GO_ON)
         return exit;
     dk_journal_start("projector", values.log_format == 1);
-    status = dk_place_find(&place, values.dir, true, &err);
-    if (status == DK_OK)
-        status = dk_place_set(&place, "listen_query", values.listen, &err);
-    if (status == DK_OK)
-        status = dk_place_make(&place, &err);
+    status = daemon_place(&place, values.dir, "listen_query", values.listen, &err);
     projector.place = &place;
     projector.stop_fd = daemon_stop_fd();
     if (status == DK_OK)
