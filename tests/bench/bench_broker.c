@@ -6,6 +6,8 @@
  * lingering. `produce` is from the call until the broker has acknowledged it, `consume` until a
  * consumer that waited has it. RECORDS: 500.
  */
+#include "by_value.h"
+
 #include "base/check.h"
 
 #include <librdkafka/rdkafka.h>
@@ -76,13 +78,6 @@ static void make_topic(rd_kafka_t *client)
     rd_kafka_event_destroy(rd_kafka_queue_poll(queue, WAIT_MS));
     rd_kafka_queue_destroy(queue);
     rd_kafka_NewTopic_destroy(made);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
 }
 
 static void report(const char *what, double *times, int count)

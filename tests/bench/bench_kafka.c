@@ -10,6 +10,9 @@
  *
  * Broker, writer and reader share this machine's processors, which is most of what is measured.
  */
+#include "bench_log.h"
+#include "by_value.h"
+
 #include "log/log.h"
 
 #include <pthread.h>
@@ -20,13 +23,9 @@
 #include <string.h>
 #include <time.h>
 
-#define RECORD_SIZE 100
-#define BATCH_MAX 4096
 #define TIMES_MAX 1000
 #define OPENS 25
 
-static uint8_t bytes[BATCH_MAX][RECORD_SIZE];
-static struct dk_log_record records[BATCH_MAX];
 static char uri[600];
 static double times[TIMES_MAX];
 
@@ -46,37 +45,12 @@ static void need(enum dk_status status, const struct dk_err *err, const char *wh
     exit(1);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
 static void report(const char *what, int count)
 {
     qsort(times, (size_t)count, sizeof(times[0]), by_value);
     (void)printf("%-34s p50 %7.2f   p90 %7.2f   p99 %7.2f   most %7.2f ms\n", what,
                  times[count / 2], times[count * 9 / 10], times[count * 99 / 100],
                  times[count - 1]);
-}
-
-static void fill(void)
-{
-    uint64_t state = 88172645463325252u;
-
-    for (uint32_t i = 0; i < BATCH_MAX; i++) {
-        for (int k = 0; k < RECORD_SIZE; k++)
-            bytes[i][k] = (uint8_t) "JobSubmitted partition=batch nodes=1 user=alice "[k % 48];
-        for (int k = 0; k < 8; k++) { /* a few bytes that do not compress */
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            bytes[i][k] = (uint8_t)state;
-        }
-        records[i].data = bytes[i];
-        records[i].size = RECORD_SIZE;
-    }
 }
 
 static struct dk_log *open_log(void)

@@ -13,6 +13,9 @@
  * An idle machine is part of the method: under load the scheduler is what gets measured.
  */
 #define _GNU_SOURCE /* mkdtemp */
+#include "bench_log.h"
+#include "by_value.h"
+
 #include "log/io.h"
 #include "log/log.h"
 
@@ -29,14 +32,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RECORD_SIZE 100
-#define BATCH_MAX 4096
 #define ROUNDS 7
 #define WAKES 2000
 
 static char folder[512];
-static uint8_t bytes[BATCH_MAX][RECORD_SIZE];
-static struct dk_log_record records[BATCH_MAX];
 
 static uint64_t now_ns(void)
 {
@@ -52,31 +51,6 @@ static void need(bool good, const char *what)
         return;
     (void)fprintf(stderr, "bench_log: %s failed\n", what);
     exit(1);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
-static void fill(void)
-{
-    uint64_t state = 88172645463325252u;
-
-    for (uint32_t i = 0; i < BATCH_MAX; i++) {
-        for (int k = 0; k < RECORD_SIZE; k++)
-            bytes[i][k] = (uint8_t) "JobSubmitted partition=batch nodes=1 user=alice "[k % 48];
-        for (int k = 0; k < 8; k++) { /* a few bytes that do not compress */
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            bytes[i][k] = (uint8_t)state;
-        }
-        records[i].data = bytes[i];
-        records[i].size = RECORD_SIZE;
-    }
 }
 
 static void new_place(char path[600], const char *name)
