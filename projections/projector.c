@@ -29,7 +29,6 @@ enum {
     REST_EVERY_S = 5,
     REST_AFTER = 1000, /* events and questions since the last rest, that make another worth it */
     WORKERS = 2,
-    SERVER_THREADS = 1,
     STOP_STEP_MS = 50,
     AWAY_MS = 1000,      /* between questions to a log whose brokers do not answer */
     AWAY_TOLD_MS = 3000, /* so long, and agents are told to ask another projector */
@@ -450,7 +449,6 @@ static enum dk_status open_all(struct folder *folder, struct dk_err *err)
     struct dk_http_options http = { .socket = place->query,
                                     .mode = 0666,
                                     .tcp = place->listen_query,
-                                    .threads = SERVER_THREADS,
                                     .connections_max = 32768,
                                     .handler = dk_query_handle,
                                     .context = projector };

@@ -13,10 +13,10 @@
 #include "base/json.h"
 #include "net/address.h"
 #include "net/crowd.h"
+#include "net/http_loop.h"
 #include "net/listen.h"
 
 #include <arpa/inet.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -26,7 +26,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define BODY_MAX_DEFAULT ((uint64_t)16 << 20)
@@ -49,7 +48,7 @@ enum {
  */
 struct door {
     struct dk_http_server *server;
-    struct MHD_Daemon *daemon;
+    struct dk_http_loop *loop;
     struct dk_crowd *crowd;
     bool is_remote;
 };
@@ -99,8 +98,10 @@ static void answer_with(struct dk_http_exchange *exchange, unsigned status,
     exchange->status = status;
     exchange->response = response;
     exchange->answered = true;
-    if (exchange->suspended)
+    if (exchange->suspended) {
         MHD_resume_connection(exchange->connection);
+        dk_http_loop_wake(exchange->door->loop);
+    }
     DK_CHECK(pthread_mutex_unlock(&exchange->lock) == 0);
 }
 
@@ -469,31 +470,18 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
 
 /* --- listening --- */
 
-/* Threads inherit the niceness of the one that starts them. */
-static struct MHD_Daemon *start_daemon(struct door *door, int fd)
+static struct dk_http_loop *start(struct door *door, int fd)
 {
     const struct dk_http_options *options = &door->server->options;
-    pid_t self = (pid_t)syscall(SYS_gettid);
-    int before = getpriority(PRIO_PROCESS, (id_t)self);
-    struct MHD_Daemon *daemon;
-    struct MHD_OptionItem pool[] = { { MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)options->threads,
-                                       NULL },
-                                     { MHD_OPTION_END, 0, NULL } };
+    struct MHD_Daemon *daemon =
+        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, take, door,
+                         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                         (unsigned)options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)SILENT_SECONDS_MAX, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+                         MHD_OPTION_NOTIFY_CONNECTION, connected, door, MHD_OPTION_URI_LOG_CALLBACK,
+                         exchange_create, door, MHD_OPTION_END);
 
-    if (options->threads < 2)
-        pool[0].option = MHD_OPTION_END;
-    if (options->nice > 0)
-        (void)setpriority(PRIO_PROCESS, (id_t)self, before + options->nice);
-    daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        take, door, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)options->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)SILENT_SECONDS_MAX, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, connected, door, MHD_OPTION_URI_LOG_CALLBACK, exchange_create,
-        door, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
-    if (options->nice > 0) /* lowering it again needs a right: root has it, others stay nice */
-        (void)setpriority(PRIO_PROCESS, (id_t)self, before);
-    return daemon;
+    return daemon != NULL ? dk_http_loop_start(daemon, options->nice) : NULL;
 }
 
 /* Connections must not take the descriptors that the log or the views need. */
@@ -524,8 +512,8 @@ static enum dk_status open_door(struct dk_http_server *server, struct door *door
     door->server = server;
     door->crowd =
         dk_crowd_create(options->connections_max, (size_t)options->body_max * BODIES_PER_USER);
-    door->daemon = start_daemon(door, fd);
-    if (door->daemon != NULL)
+    door->loop = start(door, fd);
+    if (door->loop != NULL)
         return DK_OK;
     (void)close(fd);
     return dk_fail(err, DK_IO, "'%s': the server does not start", where);
@@ -587,8 +575,7 @@ enum dk_status dk_http_start(struct dk_http_server **out, const struct dk_http_o
 
 static void close_door(struct door *door)
 {
-    if (door->daemon != NULL)
-        MHD_stop_daemon(door->daemon);
+    dk_http_loop_stop(door->loop);
     dk_crowd_destroy(door->crowd);
 }
 

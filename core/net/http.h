@@ -38,7 +38,6 @@ struct dk_http_options {
     unsigned mode;            /* of the socket file, e.g. 0666 */
     const char *tcp;          /* a list of HOST:PORT (net/address.h), at most 4; NULL or "": none */
     uint32_t connections_max; /* 0: 1,024 */
-    uint32_t threads;         /* 0: 1 */
     uint64_t body_max;        /* 0: 16 MiB */
     int nice;                 /* added to the niceness of the server's threads, 0 to 19 */
     dk_http_handler handler;

@@ -12,10 +12,14 @@
 #include "scratch.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { BODY_LIMIT = 1 << 20 };
@@ -24,6 +28,9 @@ static char folder[SCRATCH_MAX], path[SCRATCH_MAX + 32];
 static struct dk_http_server *server;
 
 /* An exchange that was kept, to be answered by another thread. */
+/* /stop holds up the server's thread until it is posted. */
+static sem_t stopped, go_on;
+
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct dk_http_exchange *kept;
 
@@ -50,6 +57,11 @@ static void handle(void *context, struct dk_http_exchange *exchange)
         assert_int_equal(pthread_mutex_unlock(&kept_lock), 0);
         return;
     }
+    if (strcmp(dk_http_path(exchange), "/stop") == 0) {
+        assert_int_equal(sem_post(&stopped), 0);
+        while (sem_wait(&go_on) != 0) {
+        }
+    }
     if (strcmp(dk_http_path(exchange), "/large") == 0) {
         struct dk_buf body;
 
@@ -74,7 +86,7 @@ static void handle(void *context, struct dk_http_exchange *exchange)
 static int begin(void **state)
 {
     struct dk_http_options options = {
-        .socket = path, .mode = 0666, .handler = handle, .body_max = BODY_LIMIT, .threads = 2
+        .socket = path, .mode = 0666, .handler = handle, .body_max = BODY_LIMIT
     };
     struct dk_err err;
 
@@ -160,6 +172,62 @@ static void an_exchange_can_be_answered_later_by_another_thread(void **state)
     assert_int_equal(scratch_call(path, "GET", "/keep", NULL, NULL, body, sizeof(body)), 200);
     assert_string_equal(body, "later");
     assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static int connect_raw(void)
+{
+    const struct timeval patience = { .tv_sec = 10 };
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(strlen(path) < sizeof(address.sun_path));
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static void ask_raw(int fd, const char *target)
+{
+    char text[128];
+    int size = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target);
+
+    assert_int_equal(write(fd, text, (size_t)size), size);
+}
+
+static bool is_answered(int fd)
+{
+    char text[1024];
+
+    return read(fd, text, sizeof(text)) > 12 && memcmp(text, "HTTP/1.1 200", 12) == 0;
+}
+
+/* libmicrohttpd's own loop takes 128 events at once, and then waits before it looks at them. */
+static void as_many_calls_at_once_as_the_library_looks_at_are_answered(void **state)
+{
+    int busy = connect_raw(), others[128], answered = 0;
+
+    (void)state;
+    assert_int_equal(sem_init(&stopped, 0, 0), 0);
+    assert_int_equal(sem_init(&go_on, 0, 0), 0);
+    for (int i = 0; i < 128; i++) { /* known to the server, and at rest */
+        others[i] = connect_raw();
+        ask_raw(others[i], "/x");
+        assert_true(is_answered(others[i]));
+    }
+    ask_raw(busy, "/stop");
+    while (sem_wait(&stopped) != 0) {
+    }
+    for (int i = 0; i < 128; i++)
+        ask_raw(others[i], "/x");
+    assert_int_equal(sem_post(&go_on), 0);
+    while (answered < 128 && is_answered(others[answered]))
+        answered++;
+    assert_int_equal(answered, 128); /* and only then anything that would wake it: */
+    assert_true(is_answered(busy));
+    for (int i = 0; i < 128; i++)
+        (void)close(others[i]);
+    (void)close(busy);
 }
 
 static void a_call_that_takes_too_long_is_given_up_by_the_client(void **state)
@@ -313,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_question_arrives_with_its_parameters_and_its_asker),
         cmocka_unit_test(many_calls_go_over_one_connection),
         cmocka_unit_test(an_exchange_can_be_answered_later_by_another_thread),
+        cmocka_unit_test(as_many_calls_at_once_as_the_library_looks_at_are_answered),
         cmocka_unit_test(a_call_that_takes_too_long_is_given_up_by_the_client),
         cmocka_unit_test(who_left_is_answered_without_harm),
         cmocka_unit_test(a_failure_is_json_with_a_word_and_a_text),
