@@ -131,7 +131,7 @@ static struct dk_endpoints *endpoints_of(const struct dk_session *session,
 {
     if (*endpoints == NULL)
         *endpoints =
-            dk_endpoints_create(list[0] != '\0' ? list : path, session->place.munge_socket, false);
+            dk_endpoints_create(list[0] != '\0' ? list : path, &session->place.munge, false);
     return *endpoints;
 }
 

@@ -47,7 +47,7 @@ const struct cli_option cli_controllers_options[] = {
 
 struct controller {
     char address[ADDRESS_SIZE];
-    const char *munge_socket;
+    const struct dk_munge *munge;
     pthread_t thread;
     bool is_asked, is_there;
     char role[24], host[256], version[64];
@@ -121,7 +121,7 @@ static void find_controllers(struct report *report, const struct dk_place *place
         add_standbys(report, place);
     }
     for (uint32_t i = 0; i < report->count; i++) {
-        report->controllers[i].munge_socket = place->munge_socket;
+        report->controllers[i].munge = &place->munge;
         dk_buf_init(&report->controllers[i].said, &dk_heap, 1 << 20);
     }
 }
@@ -176,7 +176,7 @@ static void *ask(void *argument)
 
     dk_buf_init(&reply.body, &dk_heap, 1 << 20);
     if (status == DK_OK) {
-        dk_client_prove(client, controller->munge_socket, false);
+        dk_client_prove(client, controller->munge, false);
         status = dk_client_call(client, "GET", "/v1/status", NULL, NULL, 0, ASK_MS, &reply,
                                 &controller->err);
     }

@@ -142,8 +142,8 @@ static void remark_unproven(const char *text)
 static struct dk_endpoints *endpoints_of(const struct dk_agent *agent, const char *list,
                                          const char *path)
 {
-    struct dk_endpoints *endpoints = dk_endpoints_create(list[0] != '\0' ? list : path,
-                                                         agent->options->place->munge_socket, true);
+    struct dk_endpoints *endpoints =
+        dk_endpoints_create(list[0] != '\0' ? list : path, &agent->options->place->munge, true);
 
     dk_endpoints_remark(endpoints, remark_unproven);
     return endpoints;

@@ -472,8 +472,8 @@ static enum dk_status open_all(struct folder *folder, struct dk_err *err)
     projector->workers = dk_workers_create(projector, WORKERS);
     if (place->listen_query[0] != '\0') {
         projector->who = dk_who_create();
-        projector->prover = dk_prover_create(&(struct dk_prover_options){
-            .munge_socket = place->munge_socket, .who = projector->who });
+        projector->prover = dk_prover_create(
+            &(struct dk_prover_options){ .munge = &place->munge, .who = projector->who });
     }
     return dk_http_start(&projector->server, &http, err);
 }

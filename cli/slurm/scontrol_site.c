@@ -349,9 +349,8 @@ int scontrol_ping(struct scontrol *scontrol, int argc, char **argv)
     (void)argv;
     if (!scontrol_connect(scontrol, "slurm_ping"))
         return 1;
-    controllers =
-        dk_endpoints_create(place->controllers[0] != '\0' ? place->controllers : place->control,
-                            place->munge_socket, false);
+    controllers = dk_endpoints_create(
+        place->controllers[0] != '\0' ? place->controllers : place->control, &place->munge, false);
     dk_buf_init(&reply.body, &dk_heap, PING_ANSWER_MAX);
     is_up = dk_endpoints_call(controllers, "GET", "/v1/status", NULL, NULL, 0, PING_MS, &reply,
                               NULL) == DK_OK &&

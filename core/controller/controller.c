@@ -81,7 +81,7 @@ static enum dk_status open_all(struct controller *controller, struct dk_err *err
     DK_CHECK(controller->wake_fd >= 0);
     controller->intake = dk_intake_create(controller->host, controller->wake_fd);
     if (controller->place->listen[0] != '\0')
-        dk_intake_prove(controller->intake, controller->place->munge_socket);
+        dk_intake_prove(controller->intake, &controller->place->munge);
     status = dk_lead_join(&controller->lead, controller->place->log_uri, &lead, err);
     if (status == DK_OK && controller->has_door)
         status = open_door(controller, err);

@@ -52,9 +52,9 @@ struct dk_intake *dk_intake_create(const char *host, int wake_fd)
     return intake;
 }
 
-void dk_intake_prove(struct dk_intake *intake, const char *munge_socket)
+void dk_intake_prove(struct dk_intake *intake, const struct dk_munge *munge)
 {
-    struct dk_prover_options options = { .munge_socket = munge_socket, .who = intake->who };
+    struct dk_prover_options options = { .munge = munge, .who = intake->who };
 
     intake->prover = dk_prover_create(&options);
 }

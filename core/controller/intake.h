@@ -15,6 +15,7 @@
 
 #include "event/request.h"
 #include "net/http.h"
+#include "net/munge.h"
 #include "sched/core.h"
 
 #define DK_INTAKE_REQUESTS_MAX 262144u /* waiting, and in one call */
@@ -50,9 +51,8 @@ struct dk_intake;
 struct dk_intake *dk_intake_create(const char *host, int wake_fd);
 void dk_intake_destroy(struct dk_intake *intake); /* the server must have been stopped */
 
-/* Before the server listens on TCP: who asks there is proven by munged behind this socket ("": its
- * usual one). */
-void dk_intake_prove(struct dk_intake *intake, const char *munge_socket);
+/* Before the server listens on TCP: how who asks there is proven. */
+void dk_intake_prove(struct dk_intake *intake, const struct dk_munge *munge);
 /* Before the server is stopped: no exchange is left with the prover. */
 void dk_intake_stop(struct dk_intake *intake);
 

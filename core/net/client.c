@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "net/address.h"
-#include "net/munge.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +41,7 @@ struct dk_client {
     int fd;
     char path[PATH_MAX_BYTES]; /* or HOST:PORT */
     bool is_remote, demands;
-    const char *munge_socket;
+    struct dk_munge munge;
     size_t first, limit; /* what is in the buffer and not taken */
     uint8_t input[INPUT_SIZE];
 };
@@ -193,7 +192,6 @@ enum dk_status dk_client_open(struct dk_client **out, const char *path, struct d
     client->first = client->limit = 0;
     client->is_remote = !dk_address_is_path(path);
     client->demands = false;
-    client->munge_socket = NULL;
     if (strlen(path) >= sizeof(client->path)) {
         free(client);
         return dk_fail(err, DK_TOO_LARGE, "the path of the socket is too long");
@@ -208,9 +206,9 @@ enum dk_status dk_client_open(struct dk_client **out, const char *path, struct d
     return DK_OK;
 }
 
-void dk_client_prove(struct dk_client *client, const char *munge_socket, bool demands)
+void dk_client_prove(struct dk_client *client, const struct dk_munge *munge, bool demands)
 {
-    client->munge_socket = munge_socket;
+    client->munge = munge != NULL ? *munge : (struct dk_munge){ .socket = "" };
     client->demands = demands && client->is_remote;
 }
 
@@ -453,9 +451,9 @@ static enum dk_status make_credential(struct call *call, struct dk_err *err)
 
     if (call->deadline_ms >= 0 && call->deadline_ms < until)
         until = call->deadline_ms;
-    dk_digest_call(call->method, call->target, call->body, call->size, digest);
+    dk_digest_call(&client->munge, call->method, call->target, call->body, call->size, digest);
     for (;;) {
-        status = dk_credential_make(client->munge_socket, digest, call->credential, err);
+        status = dk_credential_make(client->munge.socket, digest, call->credential, err);
         if (status != DK_BUSY || now_ms() >= until)
             break;
         (void)nanosleep(&pause, NULL);
@@ -475,7 +473,7 @@ static enum dk_status check_proof(const struct call *call, struct dk_err *err)
 
     dk_digest_answer(call->credential, reply->status, reply->seq, reply->body.data,
                      reply->body.size, digest);
-    dk_credential_look(client->munge_socket, call->proof[0] != '\0' ? call->proof : NULL, digest,
+    dk_credential_look(client->munge.socket, call->proof[0] != '\0' ? call->proof : NULL, digest,
                        &credential);
     if (credential.proof == DK_PROOF_UNAVAILABLE)
         return dk_fail(err, DK_END, "%s", credential.why);

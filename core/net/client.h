@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "net/munge.h"
 
 #include <stdint.h>
 
@@ -36,9 +37,9 @@ typedef bool (*dk_client_sink)(void *context, const uint8_t *data, size_t size);
 enum dk_status dk_client_open(struct dk_client **out, const char *address, struct dk_err *err);
 void dk_client_close(struct dk_client *client); /* NULL is fine */
 
-/* For TCP: munged is behind this socket (borrowed; NULL or "": in its usual place). `demands`: an
+/* For TCP: how (copied; NULL: as if nothing was said). `demands`: an
  * answer of status 200 to dk_client_call is taken only with proof. */
-void dk_client_prove(struct dk_client *client, const char *munge_socket, bool demands);
+void dk_client_prove(struct dk_client *client, const struct dk_munge *munge, bool demands);
 
 /* `target` is path and query, already encoded (dk_client_escape). `type` may be NULL without a
  * body. timeout_ms: for the whole call, negative: none. DK_OK whatever the HTTP status is;

@@ -11,7 +11,8 @@
 enum { ADDRESSES_MAX = 64, ADDRESS_SIZE = 4224 };
 
 struct dk_endpoints {
-    char *list, *munge_socket;
+    char *list;
+    struct dk_munge munge;
     char *addresses[ADDRESSES_MAX];
     uint32_t count, now;
     bool demands;
@@ -28,14 +29,16 @@ static char *copy_of(const char *text)
     return copy;
 }
 
-struct dk_endpoints *dk_endpoints_create(const char *list, const char *munge_socket, bool demands)
+struct dk_endpoints *dk_endpoints_create(const char *list, const struct dk_munge *munge,
+                                         bool demands)
 {
     struct dk_endpoints *endpoints = calloc(1, sizeof(*endpoints));
     char address[ADDRESS_SIZE];
 
     DK_CHECK(endpoints != NULL);
     endpoints->list = copy_of(list);
-    endpoints->munge_socket = copy_of(munge_socket);
+    if (munge != NULL)
+        endpoints->munge = *munge;
     endpoints->demands = demands;
     while (endpoints->count < ADDRESSES_MAX && dk_address_next(&list, address, sizeof(address)))
         endpoints->addresses[endpoints->count++] = copy_of(address);
@@ -56,7 +59,6 @@ void dk_endpoints_destroy(struct dk_endpoints *endpoints)
     for (uint32_t i = 0; i < endpoints->count; i++)
         free(endpoints->addresses[i]);
     free(endpoints->list);
-    free(endpoints->munge_socket);
     free(endpoints);
 }
 
@@ -83,7 +85,7 @@ static enum dk_status reach(struct dk_endpoints *endpoints, struct dk_err *err)
         return DK_OK;
     status = dk_client_open(&endpoints->client, endpoints->addresses[endpoints->now], err);
     if (status == DK_OK)
-        dk_client_prove(endpoints->client, endpoints->munge_socket, endpoints->demands);
+        dk_client_prove(endpoints->client, &endpoints->munge, endpoints->demands);
     return status;
 }
 

@@ -15,9 +15,10 @@
 
 struct dk_endpoints;
 
-/* `list`: addresses as in net/address.h; copied, like the other. demands: see dk_client_prove. It
- * connects nowhere yet. */
-struct dk_endpoints *dk_endpoints_create(const char *list, const char *munge_socket, bool demands);
+/* `list`: addresses as in net/address.h; copied, like the other, which may be NULL. demands: see
+ * dk_client_prove. It connects nowhere yet. */
+struct dk_endpoints *dk_endpoints_create(const char *list, const struct dk_munge *munge,
+                                         bool demands);
 void dk_endpoints_destroy(struct dk_endpoints *endpoints); /* NULL is fine */
 
 /* Who is told, in the calling thread, of an answer that was not proven. */

@@ -174,7 +174,7 @@ static const char *const whys[] = {
     [DK_PROOF_REPLAYED] = "the credential was used before",
     [DK_PROOF_EXPIRED] = "the credential is too old; are the clocks right?",
     [DK_PROOF_REWOUND] = "the credential is from the future; are the clocks right?",
-    [DK_PROOF_MOVED] = "the credential was made for another call",
+    [DK_PROOF_MOVED] = "the credential was made for another call, or for a cluster of another name",
     [DK_PROOF_INVALID] = "the credential is not of this cluster's munge key",
     [DK_PROOF_UNAVAILABLE] = "munged does not answer here",
 };
@@ -233,12 +233,24 @@ void dk_credential_look(const char *socket, const char *text, const uint8_t dige
 
 /* --- digests --- */
 
-void dk_digest_call(const char *method, const char *target, const void *body, size_t size,
-                    uint8_t digest[DK_DIGEST_SIZE])
+bool dk_munge_names_cluster(const char *name)
 {
+    size_t size = strlen(name);
+
+    return size > 0 && size < DK_CLUSTER_NAME_MAX &&
+           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") ==
+               size;
+}
+
+void dk_digest_call(const struct dk_munge *munge, const char *method, const char *target,
+                    const void *body, size_t size, uint8_t digest[DK_DIGEST_SIZE])
+{
+    const char *cluster = munge->cluster[0] != '\0' ? munge->cluster : "docket";
     struct dk_sha256 hash;
 
     dk_sha256_init(&hash);
+    dk_sha256_add(&hash, cluster, strlen(cluster));
+    dk_sha256_add(&hash, "\n", 1);
     dk_sha256_add(&hash, method, strlen(method));
     dk_sha256_add(&hash, " ", 1);
     dk_sha256_add(&hash, target, strlen(target));

@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 enum {
+    DK_MUNGE_SOCKET_MAX = 280,
+    DK_CLUSTER_NAME_MAX = 64,
     DK_CREDENTIAL_SIZE_MAX = 1024, /* of the text; ours have about 230 */
     DK_CREDENTIAL_AGE_MAX = 300, /* seconds: older ones are expired, whatever they say themselves */
     DK_DIGEST_SIZE = 32
@@ -50,6 +52,15 @@ struct dk_credential {
  * finds it again. */
 bool dk_credential_is_whole(const char *text);
 
+/* How a host proves and is proven to. */
+struct dk_munge {
+    char socket[DK_MUNGE_SOCKET_MAX];  /* munged's; "": its own place */
+    char cluster[DK_CLUSTER_NAME_MAX]; /* what credentials are for; "": "docket" */
+};
+
+/* A name for `cluster`: 1 to 63 letters, digits, '-', '_' and '.'. */
+bool dk_munge_names_cluster(const char *name);
+
 /* A new credential for `digest`, NUL-terminated, by munged behind `socket` (NULL or "": munge's own
  * place). DK_BUSY: munged does not answer. DK_UNSUPPORTED: libmunge is not installed. */
 enum dk_status dk_credential_make(const char *socket, const uint8_t digest[DK_DIGEST_SIZE],
@@ -59,10 +70,11 @@ enum dk_status dk_credential_make(const char *socket, const uint8_t digest[DK_DI
 void dk_credential_look(const char *socket, const char *text, const uint8_t digest[DK_DIGEST_SIZE],
                         struct dk_credential *credential);
 
-/* What credentials are made for: SHA-256 of `METHOD SP target LF body`, and for an answer of
- * `answer LF credential-of-the-call LF status LF seq LF body`. */
-void dk_digest_call(const char *method, const char *target, const void *body, size_t size,
-                    uint8_t digest[DK_DIGEST_SIZE]);
+/* What credentials are made for: SHA-256 of `cluster LF METHOD SP target LF body`, and for an
+ * answer of `answer LF credential-of-the-call LF status LF seq LF body`. A site's clusters often
+ * share one munge key: what was meant for one of them is nothing to another. */
+void dk_digest_call(const struct dk_munge *munge, const char *method, const char *target,
+                    const void *body, size_t size, uint8_t digest[DK_DIGEST_SIZE]);
 void dk_digest_answer(const char *credential, int status, int64_t seq, const void *body,
                       size_t size, uint8_t digest[DK_DIGEST_SIZE]);
 

@@ -61,7 +61,8 @@ static const struct setting settings[] = {
     { "projectors", SETTING(projectors), "DOCKET_PROJECTORS" },
     { "listen", SETTING(listen), NULL },
     { "listen_query", SETTING(listen_query), NULL },
-    { "munge_socket", SETTING(munge_socket), NULL },
+    { "munge_socket", SETTING(munge.socket), NULL },
+    { "cluster", SETTING(munge.cluster), "DOCKET_CLUSTER" },
 };
 enum { SETTINGS = sizeof(settings) / sizeof(settings[0]), LINE_SIZE = 4096 };
 
@@ -71,6 +72,11 @@ static enum dk_status set_value(struct dk_place *place, const struct setting *se
     if (strlen(value) >= setting->size)
         return dk_fail(err, DK_INVALID, "the value of '%s' is longer than %zu bytes", setting->name,
                        setting->size - 1);
+    if (setting->offset == offsetof(struct dk_place, munge.cluster) &&
+        !dk_munge_names_cluster(value))
+        return dk_fail(err, DK_INVALID,
+                       "'%s' names no cluster: 1 to %d letters, digits, '-', '_' and '.'", value,
+                       DK_CLUSTER_NAME_MAX - 1);
     (void)snprintf((char *)place + setting->offset, setting->size, "%s", value);
     return DK_OK;
 }
@@ -85,8 +91,8 @@ enum dk_status dk_place_set(struct dk_place *place, const char *name, const char
             return set_value(place, &settings[i], value, err);
     }
     return dk_fail(err, DK_INVALID,
-                   "unknown name '%s': log, controllers, projectors, listen, listen_query or "
-                   "munge_socket",
+                   "unknown name '%s': log, controllers, projectors, listen, listen_query, "
+                   "munge_socket or cluster",
                    name);
 }
 

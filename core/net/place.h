@@ -7,12 +7,13 @@
  *
  * DIR/docket.conf, and for /var/lib/docket without one /etc/docket/docket.conf, says what is not
  * where it usually is: lines `name = value`, `#` begins a comment; names are those of the fields
- * below. DOCKET_CONTROLLERS and DOCKET_PROJECTORS come before it.
+ * below. DOCKET_CONTROLLERS, DOCKET_PROJECTORS and DOCKET_CLUSTER come before it.
  */
 #ifndef DK_NET_PLACE_H
 #define DK_NET_PLACE_H
 
 #include "base/err.h"
+#include "net/munge.h"
 
 #define DK_PLACE_PATH_MAX 4096
 #define DK_PLACE_LIST_MAX 2048
@@ -28,7 +29,8 @@ struct dk_place {
     char controllers[DK_PLACE_LIST_MAX], projectors[DK_PLACE_LIST_MAX];
     /* HOST:PORT of the controller and the projector of this folder; empty: their sockets alone. */
     char listen[DK_PLACE_ADDRESS_MAX], listen_query[DK_PLACE_ADDRESS_MAX];
-    char munge_socket[DK_PLACE_ADDRESS_MAX]; /* empty: munge's own */
+    struct dk_munge
+        munge; /* `munge_socket`, and `cluster`, which all hosts of a cluster agree on */
 };
 
 /* `dir` is what the user gave, NULL for nothing. For a daemon that makes the folder if need be

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { THREADS_DEFAULT = 4, AGAIN_MS = 200, TYPE_SIZE = 64, SOCKET_SIZE = 4096 };
+enum { THREADS_DEFAULT = 4, AGAIN_MS = 200, TYPE_SIZE = 64 };
 
 struct job {
     struct job *next;
@@ -32,7 +32,7 @@ struct job {
 
 struct dk_prover {
     struct dk_prover_options options;
-    char socket[SOCKET_SIZE];
+    struct dk_munge munge;
     pthread_t *threads;
     uint32_t thread_count;
     pthread_mutex_t lock; /* of all below */
@@ -143,9 +143,10 @@ static void prove(struct dk_prover *prover, const struct job *job)
     size_t size;
     const uint8_t *body = dk_http_body(exchange, &size);
 
-    dk_digest_call(dk_http_method(exchange), dk_http_target(exchange), body, size, digest);
+    dk_digest_call(&prover->munge, dk_http_method(exchange), dk_http_target(exchange), body, size,
+                   digest);
     do {
-        dk_credential_look(prover->socket, text, digest, &credential);
+        dk_credential_look(prover->munge.socket, text, digest, &credential);
     } while (credential.proof == DK_PROOF_UNAVAILABLE &&
              wait_for_munged(prover, job, credential.why));
     if (credential.proof == DK_PROOF_UNAVAILABLE) {
@@ -181,7 +182,7 @@ static void send_answer(struct dk_prover *prover, struct job *job)
 
     dk_digest_answer(call, job->status, job->seq, job->answer.data, job->answer.size, digest);
     do {
-        status = dk_credential_make(prover->socket, digest, credential, &err);
+        status = dk_credential_make(prover->munge.socket, digest, credential, &err);
     } while (status == DK_BUSY && wait_for_munged(prover, job, err.text));
     if (status == DK_OK)
         munged_answers(prover);
@@ -295,8 +296,8 @@ struct dk_prover *dk_prover_create(const struct dk_prover_options *options)
 
     DK_CHECK(prover != NULL);
     prover->options = *options;
-    (void)snprintf(prover->socket, sizeof(prover->socket), "%s",
-                   options->munge_socket != NULL ? options->munge_socket : "");
+    prover->munge = *options->munge;
+    prover->options.munge = &prover->munge;
     prover->last = &prover->first;
     prover->seen = dk_seen_create();
     prover->thread_count = options->threads > 0 ? options->threads : THREADS_DEFAULT;

@@ -31,9 +31,9 @@ struct dk_proven {
 struct dk_prover;
 
 struct dk_prover_options {
-    const char *munge_socket; /* NULL or "": munge's own; copied */
-    struct dk_who *who;       /* borrowed */
-    uint32_t threads;         /* 0: 4 */
+    const struct dk_munge *munge; /* copied */
+    struct dk_who *who;           /* borrowed */
+    uint32_t threads;             /* 0: 4 */
 };
 
 struct dk_prover *dk_prover_create(const struct dk_prover_options *options);

@@ -69,7 +69,7 @@ static void *run(void *context)
     static const char body[BODY];
     struct client *client = context;
     struct dk_endpoints *endpoints =
-        dk_endpoints_create(client->address, munged.socket, client->demands);
+        dk_endpoints_create(client->address, &munged.munge, client->demands);
     struct dk_reply reply;
     struct dk_err err = { 0 };
 
@@ -142,8 +142,7 @@ int main(int argc, char **argv)
         printf("munge is not installed\n");
         return 77;
     }
-    prover =
-        dk_prover_create(&(struct dk_prover_options){ .munge_socket = munged.socket, .who = who });
+    prover = dk_prover_create(&(struct dk_prover_options){ .munge = &munged.munge, .who = who });
     if (dk_http_start(&server, &options, &err) != DK_OK) {
         fprintf(stderr, "%s\n", err.text);
         return 1;

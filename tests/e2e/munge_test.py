@@ -219,6 +219,15 @@ class OverTcp(unittest.TestCase):
         self.refused(self.good("daemon", target="/v1/requests?x"), "CREDENTIAL_MOVED", 1)
         self.refused(self.good("daemon", method="GET"), "CREDENTIAL_MOVED", 1)
 
+    def test_a_credential_for_another_cluster_fits_no_call(self):
+        digest = digest_of_call("POST", "/v1/requests", CANCEL, cluster="other")
+        self.refused(self.site.remote_munged.credential(digest, "daemon"), "CREDENTIAL_MOVED", 1)
+        other = self.site.folder(self.cluster.root / "other", self.site.remote_munged, cluster="other")
+        done = self.cluster.run("sbatch", "--wrap", "true", environment=other)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("cluster of another name", done.stderr)
+        self.cluster.good("docket", "queue", environment={**other, "DOCKET_CLUSTER": "docket"})
+
     def test_a_credential_of_another_key_is_nobodys(self):
         self.refused(self.site.foreign_munged.credential(digest_of_call("POST", "/v1/requests", CANCEL)),
                      "CREDENTIAL_INVALID", None)

@@ -21,8 +21,8 @@ def make_key():
     return os.urandom(128)
 
 
-def digest_of_call(method, target, body=b""):
-    return hashlib.sha256(f"{method} {target}\n".encode() + body).digest()
+def digest_of_call(method, target, body=b"", cluster="docket"):
+    return hashlib.sha256(f"{cluster}\n{method} {target}\n".encode() + body).digest()
 
 
 def digest_of_answer(credential, status, seq, body):

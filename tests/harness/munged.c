@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "munged.h"
-#include "net/munge.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -48,7 +47,7 @@ static bool answers(void *context)
     const struct munged *munged = context;
     char text[DK_CREDENTIAL_SIZE_MAX];
 
-    return dk_credential_make(munged->socket, digest, text, NULL) == DK_OK;
+    return dk_credential_make(munged->munge.socket, digest, text, NULL) == DK_OK;
 }
 
 bool munged_start(struct munged *munged, const char *folder, const char *name)
@@ -61,7 +60,7 @@ bool munged_start(struct munged *munged, const char *folder, const char *name)
         return false;
     snprintf(own, sizeof(own), "%s/%s", folder, name);
     snprintf(path, sizeof(path), "%s/key-file", own);
-    snprintf(munged->socket, sizeof(munged->socket), "%s/socket", own);
+    snprintf(munged->munge.socket, sizeof(munged->munge.socket), "%s/socket", own);
     assert_int_equal(mkdir(own, 0755), 0);
     assert_int_equal(getrandom(key, sizeof(key), 0), sizeof(key));
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0400);
@@ -70,7 +69,7 @@ bool munged_start(struct munged *munged, const char *folder, const char *name)
     munged->pid = fork();
     assert_true(munged->pid >= 0);
     if (munged->pid == 0)
-        run(own, munged->socket);
+        run(own, munged->munge.socket);
     assert_true(scratch_wait(10, answers, munged));
     return true;
 }

@@ -2,12 +2,13 @@
 #ifndef TESTS_HARNESS_MUNGED_H
 #define TESTS_HARNESS_MUNGED_H
 
+#include "net/munge.h"
 #include "scratch.h"
 
 #include <sys/types.h>
 
 struct munged {
-    char socket[SCRATCH_MAX + 32];
+    struct dk_munge munge; /* how to reach it */
     pid_t pid;
 };
 

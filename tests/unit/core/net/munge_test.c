@@ -79,13 +79,16 @@ static void assert_digest(const uint8_t digest[DK_DIGEST_SIZE], const char *expe
 
 static void digests_are_as_the_decision_says(void **state)
 {
+    const struct dk_munge usual = { .cluster = "" }, other = { .cluster = "alpha" };
     uint8_t digest[DK_DIGEST_SIZE];
 
     (void)state;
-    dk_digest_call("GET", "/v1/jobs?user=anna", NULL, 0, digest);
-    assert_digest(digest, "fed270381b9ae398ccf86c52280d2e9a01c40ed71c8452b76da76317324debde");
-    dk_digest_call("POST", "/v1/requests", "body", 4, digest);
-    assert_digest(digest, "1bfdb04d6ac29ba6f8d858330bec2c737fd624f9fc5e741c6907f72670386568");
+    dk_digest_call(&usual, "GET", "/v1/jobs?user=anna", NULL, 0, digest);
+    assert_digest(digest, "a12b2fe476cca2707fab56ed3653a72af40c1e7cf4c52b577c3c617fa1f0707f");
+    dk_digest_call(&usual, "POST", "/v1/requests", "body", 4, digest);
+    assert_digest(digest, "6c332f833ff53ff41a62287b4a0289578c57afacdc327c93de203d282b3ef249");
+    dk_digest_call(&other, "POST", "/v1/requests", "body", 4, digest);
+    assert_digest(digest, "a8d731819321453ee0d4ce7db821fb13140fad13dd4abc55f8a005b318489a8c");
     dk_digest_answer("MUNGE:x:", 200, 17, "body", 4, digest);
     assert_digest(digest, "9a0946eda2574705b34e08f67166b8adb7814b35e73b7d28e143915588b00107");
 }
@@ -94,7 +97,7 @@ static enum dk_proof look(const struct munged *munged, const char *text, const u
 {
     struct dk_credential credential;
 
-    dk_credential_look(munged->socket, text, digest, &credential);
+    dk_credential_look(munged->munge.socket, text, digest, &credential);
     assert_int_equal(credential.proof == DK_PROOF_GOOD, credential.why[0] == '\0');
     if (credential.proof == DK_PROOF_INVALID || credential.proof == DK_PROOF_UNAVAILABLE) {
         assert_int_equal(credential.uid, -1);
@@ -111,12 +114,12 @@ static void a_credential_proves_its_digest_and_once(void **state)
     char text[DK_CREDENTIAL_SIZE_MAX];
 
     (void)state;
-    assert_good(dk_credential_make(ours.socket, digest, text, &good_err));
+    assert_good(dk_credential_make(ours.munge.socket, digest, text, &good_err));
     assert_int_equal(look(&ours, text, digest), DK_PROOF_GOOD);
     assert_int_equal(look(&ours, text, digest), DK_PROOF_REPLAYED);
-    assert_good(dk_credential_make(ours.socket, digest, text, &good_err));
+    assert_good(dk_credential_make(ours.munge.socket, digest, text, &good_err));
     assert_int_equal(look(&ours, text, other), DK_PROOF_MOVED);
-    assert_good(dk_credential_make(ours.socket, digest, text, &good_err));
+    assert_good(dk_credential_make(ours.munge.socket, digest, text, &good_err));
     assert_int_equal(look(&foreign, text, digest), DK_PROOF_INVALID);
     assert_int_equal(look(&ours, NULL, digest), DK_PROOF_INVALID);
     assert_int_equal(look(&ours, "MUNGE:AAAA:", digest), DK_PROOF_INVALID);
@@ -129,7 +132,7 @@ static void a_damaged_credential_proves_nothing(void **state)
     char text[DK_CREDENTIAL_SIZE_MAX], damaged[DK_CREDENTIAL_SIZE_MAX];
 
     (void)state;
-    assert_good(dk_credential_make(ours.socket, digest, text, &good_err));
+    assert_good(dk_credential_make(ours.munge.socket, digest, text, &good_err));
     for (size_t at = 6; text[at + 1] != '\0'; at++) {
         memcpy(damaged, text, sizeof(text));
         damaged[at] = damaged[at] == 'A' ? 'B' : 'A';
@@ -141,14 +144,14 @@ static void a_damaged_credential_proves_nothing(void **state)
 static void munged_away_is_said_and_proves_nothing(void **state)
 {
     static const uint8_t digest[DK_DIGEST_SIZE] = { 5 };
-    struct munged nobody = { .socket = "/nowhere/munge.socket" };
+    struct munged nobody = { .munge.socket = "/nowhere/munge.socket" };
     char text[DK_CREDENTIAL_SIZE_MAX];
     struct dk_err err;
 
     (void)state;
-    assert_int_equal(dk_credential_make(nobody.socket, digest, text, &err), DK_BUSY);
+    assert_int_equal(dk_credential_make(nobody.munge.socket, digest, text, &err), DK_BUSY);
     assert_says(err.text, "/nowhere/munge.socket");
-    assert_good(dk_credential_make(ours.socket, digest, text, &good_err));
+    assert_good(dk_credential_make(ours.munge.socket, digest, text, &good_err));
     assert_int_equal(look(&nobody, text, digest), DK_PROOF_UNAVAILABLE);
     assert_int_equal(look(&ours, text, digest), DK_PROOF_GOOD);
 }

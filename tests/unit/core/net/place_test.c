@@ -23,6 +23,7 @@ static int begin(void **state)
     scratch_make(folder);
     (void)unsetenv("DOCKET_CONTROLLERS");
     (void)unsetenv("DOCKET_PROJECTORS");
+    (void)unsetenv("DOCKET_CLUSTER");
     return 0;
 }
 
@@ -63,12 +64,13 @@ static void what_the_file_says_is_taken(void **state)
     (void)state;
     assert_int_equal(find_with("# a cluster of three\n\n log = kafka://b1:9092,b2:9092/docket?a=b\n"
                                "controllers=h1:7801, h2:7801   # in this order\n"
-                               "listen = 0.0.0.0:7801\n"),
+                               "listen = 0.0.0.0:7801\ncluster = alpha-2\n"),
                      DK_OK);
     assert_string_equal(place.log_uri, "kafka://b1:9092,b2:9092/docket?a=b");
     assert_string_equal(place.controllers, "h1:7801, h2:7801");
     assert_string_equal(place.listen, "0.0.0.0:7801");
     assert_string_equal(place.projectors, "");
+    assert_string_equal(place.munge.cluster, "alpha-2");
 }
 
 static void the_environment_comes_first(void **state)
@@ -83,6 +85,7 @@ static void what_it_may_not_say_is_named_with_its_line(void **state)
 {
     static const char *const bad[][2] = {
         { "log = file:/x\nlisen = 1\n", "line 2: unknown name 'lisen'" },
+        { "cluster = one two\n", "line 1: 'one two' names no cluster" },
         { "controllers\n", "line 1: 'controllers' is not 'name = value'" },
     };
     char text[4096];

@@ -86,7 +86,7 @@ static void free_address(char address[64], const char *host)
     snprintf(address, 64, "%s:%d", host, ntohs(at.sin_port));
 }
 
-static void start_with(struct daemon *daemon, const char *socket)
+static void start_with(struct daemon *daemon, const struct dk_munge *munge)
 {
     struct dk_http_options options = { .handler = handle, .context = daemon };
 
@@ -94,14 +94,14 @@ static void start_with(struct daemon *daemon, const char *socket)
     free_address(daemon->address, "127.0.0.1");
     daemon->who = dk_who_create();
     daemon->prover =
-        dk_prover_create(&(struct dk_prover_options){ .munge_socket = socket, .who = daemon->who });
+        dk_prover_create(&(struct dk_prover_options){ .munge = munge, .who = daemon->who });
     options.tcp = daemon->address;
     assert_good(dk_http_start(&daemon->server, &options, &good_err));
 }
 
 static void start(struct daemon *daemon)
 {
-    start_with(daemon, munged.socket);
+    start_with(daemon, &munged.munge);
 }
 
 static void stop(struct daemon *daemon)
@@ -136,7 +136,7 @@ static struct dk_endpoints *list_of(const struct daemon *one, const struct daemo
     char list[160];
 
     snprintf(list, sizeof(list), "%s, %s", one->address, other->address);
-    return dk_endpoints_create(list, munged.socket, demands);
+    return dk_endpoints_create(list, &munged.munge, demands);
 }
 
 static enum dk_status call(struct dk_endpoints *endpoints, int timeout_ms, struct dk_reply *reply,
@@ -167,8 +167,8 @@ static void a_call_is_of_who_made_it(void **state)
 
     (void)state;
     start(&daemon);
-    plain = dk_endpoints_create(daemon.address, munged.socket, false);
-    proven = dk_endpoints_create(daemon.address, munged.socket, true);
+    plain = dk_endpoints_create(daemon.address, &munged.munge, false);
+    proven = dk_endpoints_create(daemon.address, &munged.munge, true);
     for (int i = 0; i < 20; i++) { /* over one connection each */
         assert_by(plain, &daemon);
         assert_by(proven, &daemon);
@@ -274,7 +274,7 @@ static void believe(void *context, struct dk_http_exchange *exchange)
     char proof[DK_CREDENTIAL_SIZE_MAX];
     struct dk_buf body;
 
-    assert_good(dk_credential_make(foreign.socket, digest, proof, &good_err));
+    assert_good(dk_credential_make(foreign.munge.socket, digest, proof, &good_err));
     dk_buf_init(&body, &dk_heap, 4096);
     assert_true(dk_buf_add_text(&body, daemon->address));
     dk_http_answer_sealed(exchange, 200, "text/plain", 42, &body,
@@ -294,8 +294,8 @@ static void who_can_not_prove_an_answer_is_left_and_spoken_of(void **state)
     options.tcp = stranger.address;
     assert_good(dk_http_start(&stranger.server, &options, &good_err));
     start(&other);
-    start_with(&last, foreign.socket); /* it takes us for strangers: 401 */
-    alone = dk_endpoints_create(stranger.address, munged.socket, true);
+    start_with(&last, &foreign.munge); /* it takes us for strangers: 401 */
+    alone = dk_endpoints_create(stranger.address, &munged.munge, true);
     dk_endpoints_remark(alone, remark);
     dk_buf_init(&reply.body, &dk_heap, 4096);
     for (int i = 0; i < 2; i++)
@@ -368,7 +368,7 @@ static void *ask(void *context)
 {
     struct asked *asked = context;
     struct dk_endpoints *endpoints =
-        dk_endpoints_create(asked->daemon->address, munged.socket, false);
+        dk_endpoints_create(asked->daemon->address, &munged.munge, false);
 
     asked->status = call(endpoints, 60000, &asked->reply, NULL);
     dk_endpoints_destroy(endpoints);
@@ -392,7 +392,7 @@ static void who_waits_for_munged_is_answered_when_the_daemon_stops(void **state)
     struct timespec before, after;
 
     (void)state;
-    start_with(&daemon, "/nowhere/munge.socket");
+    start_with(&daemon, &(struct dk_munge){ .socket = "/nowhere/munge.socket" });
     for (int i = 0; i < 6; i++) {
         asked[i].daemon = &daemon;
         dk_buf_init(&asked[i].reply.body, &dk_heap, 4096);
