@@ -14,9 +14,11 @@
 #include "net/address.h"
 #include "net/crowd.h"
 #include "net/http_loop.h"
+#include "net/journal.h"
 #include "net/listen.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -26,6 +28,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BODY_MAX_DEFAULT ((uint64_t)16 << 20)
@@ -37,6 +40,7 @@ enum {
     DESCRIPTORS_OTHER = 256, /* for the files of whoever serves */
     BODIES_PER_USER = 2,     /* of the largest size, on their way in */
     SILENT_SECONDS_MAX = 30,
+    REMARK_S = 60,
     REMOTES_MAX = 4,
     ADDRESS_SIZE = 320,
     KEEP_IDLE_S = 10, /* a TCP peer that has vanished is found out after 10 + 3 * 5 s */
@@ -50,6 +54,7 @@ struct door {
     struct dk_http_server *server;
     struct dk_http_loop *loop;
     struct dk_crowd *crowd;
+    time_t remarked; /* when it was last said that somebody has too many connections */
     bool is_remote;
 };
 
@@ -308,12 +313,34 @@ static bool enter(const struct door *door, struct MHD_Connection *connection, in
     return dk_crowd_enter(door->crowd, share_of(&address), place);
 }
 
+/* Who runs many agents behind one address, or a script without end, has to find out why they are
+ * hung up on. */
+static void remark_refused(struct door *door, struct MHD_Connection *connection, int fd)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof(address);
+    char who[NI_MAXHOST] = "somebody";
+    time_t now = time(NULL);
+
+    if (now - door->remarked < REMARK_S)
+        return;
+    door->remarked = now;
+    if (!door->is_remote)
+        (void)snprintf(who, sizeof(who), "user %d", (int)peer_of(connection).uid);
+    else if (getpeername(fd, (struct sockaddr *)&address, &size) == 0)
+        (void)getnameinfo((struct sockaddr *)&address, size, who, sizeof(who), NULL, 0,
+                          NI_NUMERICHOST);
+    dk_journal(DK_JOURNAL_WARNING,
+               "%s has a quarter of the %u connections that there are: more are hung up", who,
+               door->server->options.connections_max);
+}
+
 /* A connection comes or goes. The library can't be told to refuse one here; hung up, it is closed
  * as if the client had done so. */
 static void connected(void *context, struct MHD_Connection *connection, void **slot,
                       enum MHD_ConnectionNotificationCode code)
 {
-    const struct door *door = context;
+    struct door *door = context;
     const union MHD_ConnectionInfo *info;
     struct dk_crowd_place *place = *slot;
 
@@ -322,8 +349,10 @@ static void connected(void *context, struct MHD_Connection *connection, void **s
         return;
     }
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info != NULL && !enter(door, connection, info->connect_fd, &place))
+    if (info != NULL && !enter(door, connection, info->connect_fd, &place)) {
+        remark_refused(door, connection, info->connect_fd);
         (void)shutdown(info->connect_fd, SHUT_RDWR);
+    }
     *slot = place;
 }
 

@@ -77,6 +77,16 @@ class Hostile(ClusterCase):
         for s in held:
             s.close()
 
+    def test_who_takes_too_many_connections_is_hung_up_on_and_named(self):
+        code = ("import socket\nheld = []\nfor _ in range(300):\n"
+                "    s = socket.socket(socket.AF_UNIX)\n"
+                f"    s.connect('{self.cluster.dir}/run/control.sock')\n"
+                "    held.append(s)\n"
+                "print(held[0].send(b'G'), len(held[-1].recv(1)))\n")
+        self.assertEqual(self.cluster.good("/usr/bin/python3", "-c", code, user="daemon"), "1 0\n")
+        self.assertIn("user 1 has a quarter of the 1024 connections", self.cluster.remarks())
+        self.well()
+
     def test_many_askers_at_once_are_all_answered(self):
         c, failed = self.cluster, []
 
