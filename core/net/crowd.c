@@ -103,6 +103,16 @@ bool dk_crowd_enter(struct dk_crowd *crowd, uint64_t who, struct dk_crowd_place 
     return entered;
 }
 
+bool dk_crowd_is_full(struct dk_crowd *crowd)
+{
+    bool is_full;
+
+    DK_CHECK(pthread_mutex_lock(&crowd->lock) == 0);
+    is_full = crowd->all >= crowd->all_max;
+    DK_CHECK(pthread_mutex_unlock(&crowd->lock) == 0);
+    return is_full;
+}
+
 void dk_crowd_leave(struct dk_crowd *crowd, struct dk_crowd_place *place)
 {
     struct dk_crowd_place **at;

@@ -24,6 +24,8 @@ void dk_crowd_destroy(struct dk_crowd *crowd); /* NULL is fine; all have left */
 bool dk_crowd_enter(struct dk_crowd *crowd, uint64_t who, struct dk_crowd_place **place);
 /* The same for a user; *place is NULL for who is not counted. */
 bool dk_crowd_enter_user(struct dk_crowd *crowd, int32_t uid, struct dk_crowd_place **place);
+/* All that anybody but root and we may have are taken. */
+bool dk_crowd_is_full(struct dk_crowd *crowd);
 void dk_crowd_leave(struct dk_crowd *crowd, struct dk_crowd_place *place); /* NULL is fine */
 
 /* `size` more bytes of a body; false: the user has too many on the way already. */

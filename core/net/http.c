@@ -319,20 +319,22 @@ static void remark_refused(struct door *door, struct MHD_Connection *connection,
 {
     struct sockaddr_storage address = { 0 };
     socklen_t size = sizeof(address);
-    char who[NI_MAXHOST] = "somebody";
+    char who[NI_MAXHOST];
     time_t now = time(NULL);
 
-    if (now - door->remarked < REMARK_S)
+    (void)snprintf(who, sizeof(who), "user %d", (int)peer_of(connection).uid);
+    if (now - door->remarked < REMARK_S ||
+        (door->is_remote && (getpeername(fd, (struct sockaddr *)&address, &size) != 0 ||
+                             getnameinfo((struct sockaddr *)&address, size, who, sizeof(who), NULL,
+                                         0, NI_NUMERICHOST) != 0)))
         return;
     door->remarked = now;
-    if (!door->is_remote)
-        (void)snprintf(who, sizeof(who), "user %d", (int)peer_of(connection).uid);
-    else if (getpeername(fd, (struct sockaddr *)&address, &size) == 0)
-        (void)getnameinfo((struct sockaddr *)&address, size, who, sizeof(who), NULL, 0,
-                          NI_NUMERICHOST);
-    dk_journal(DK_JOURNAL_WARNING,
-               "%s has a quarter of the %u connections that there are: more are hung up", who,
-               door->server->options.connections_max);
+    dk_journal(
+        DK_JOURNAL_WARNING,
+        dk_crowd_is_full(door->crowd)
+            ? "%s is hung up on: of the %u connections that there are, three quarters are taken"
+            : "%s is hung up on: it has a quarter of the %u connections that there are",
+        who, door->server->options.connections_max);
 }
 
 /* A connection comes or goes. The library can't be told to refuse one here; hung up, it is closed
@@ -346,6 +348,7 @@ static void connected(void *context, struct MHD_Connection *connection, void **s
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         dk_crowd_leave(door->crowd, place);
+        dk_http_loop_again(door->loop);
         return;
     }
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -499,7 +502,7 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
 
 /* --- listening --- */
 
-static struct dk_http_loop *start(struct door *door, int fd)
+static bool start(struct door *door, int fd)
 {
     const struct dk_http_options *options = &door->server->options;
     struct MHD_Daemon *daemon =
@@ -510,7 +513,10 @@ static struct dk_http_loop *start(struct door *door, int fd)
                          MHD_OPTION_NOTIFY_CONNECTION, connected, door, MHD_OPTION_URI_LOG_CALLBACK,
                          exchange_create, door, MHD_OPTION_END);
 
-    return daemon != NULL ? dk_http_loop_start(daemon, options->nice) : NULL;
+    if (daemon == NULL)
+        return false;
+    dk_http_loop_start(&door->loop, daemon, options->nice);
+    return true;
 }
 
 /* Connections must not take the descriptors that the log or the views need. */
@@ -541,8 +547,7 @@ static enum dk_status open_door(struct dk_http_server *server, struct door *door
     door->server = server;
     door->crowd =
         dk_crowd_create(options->connections_max, (size_t)options->body_max * BODIES_PER_USER);
-    door->loop = start(door, fd);
-    if (door->loop != NULL)
+    if (start(door, fd))
         return DK_OK;
     (void)close(fd);
     return dk_fail(err, DK_IO, "'%s': the server does not start", where);

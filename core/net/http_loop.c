@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -20,6 +21,7 @@ struct dk_http_loop {
     pthread_t thread;
     int epoll_fd, wake_fd; /* the first is the daemon's */
     int nice;
+    bool again; /* of the thread alone */
     atomic_bool stop;
 };
 
@@ -27,6 +29,8 @@ static int timeout_ms(const struct dk_http_loop *loop)
 {
     MHD_UNSIGNED_LONG_LONG timeout;
 
+    if (loop->again)
+        return 0;
     if (MHD_get_timeout(loop->daemon, &timeout) != MHD_YES)
         return -1;
     return timeout > INT_MAX ? INT_MAX : (int)timeout;
@@ -47,12 +51,14 @@ static void *run(void *context)
         (void)poll(fds, sizeof(fds) / sizeof(fds[0]), timeout_ms(loop));
         if (fds[1].revents != 0 && read(loop->wake_fd, &count, sizeof(count)) < 0)
             DK_CHECK(errno == EAGAIN);
+        loop->again = false;
         DK_CHECK(MHD_run(loop->daemon) == MHD_YES);
     }
+    (void)MHD_run(loop->daemon); /* what was answered just now is sent */
     return NULL;
 }
 
-struct dk_http_loop *dk_http_loop_start(struct MHD_Daemon *daemon, int nice)
+void dk_http_loop_start(struct dk_http_loop **out, struct MHD_Daemon *daemon, int nice)
 {
     struct dk_http_loop *loop = calloc(1, sizeof(*loop));
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -63,8 +69,13 @@ struct dk_http_loop *dk_http_loop_start(struct MHD_Daemon *daemon, int nice)
     loop->epoll_fd = info->epoll_fd;
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     DK_CHECK(loop->wake_fd >= 0);
+    *out = loop;
     DK_CHECK(pthread_create(&loop->thread, NULL, run, loop) == 0);
-    return loop;
+}
+
+void dk_http_loop_again(struct dk_http_loop *loop)
+{
+    loop->again = true;
 }
 
 void dk_http_loop_wake(struct dk_http_loop *loop)

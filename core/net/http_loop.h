@@ -7,17 +7,18 @@
 #ifndef DK_NET_HTTP_LOOP_H
 #define DK_NET_HTTP_LOOP_H
 
-#include "base/err.h"
-
 #include <microhttpd.h>
 
 struct dk_http_loop;
 
 /* Takes the daemon, which was started with MHD_USE_EPOLL and no thread of its own. `nice` is added
- * to the niceness of the thread. */
-struct dk_http_loop *dk_http_loop_start(struct MHD_Daemon *daemon, int nice);
+ * to the niceness of the thread. *out is there before the first handler is called. */
+void dk_http_loop_start(struct dk_http_loop **out, struct MHD_Daemon *daemon, int nice);
 /* From any thread, after MHD_resume_connection, which by itself is not noticed. */
 void dk_http_loop_wake(struct dk_http_loop *loop);
+/* In the thread itself, when a connection was closed: the library listens again only when it is run
+ * once more, if the closed one was the last that it could have. */
+void dk_http_loop_again(struct dk_http_loop *loop);
 /* Ends the thread and stops the daemon. Every suspended connection was resumed. NULL is fine. */
 void dk_http_loop_stop(struct dk_http_loop *loop);
 

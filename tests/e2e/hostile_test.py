@@ -84,7 +84,7 @@ class Hostile(ClusterCase):
                 "    held.append(s)\n"
                 "print(held[0].send(b'G'), len(held[-1].recv(1)))\n")
         self.assertEqual(self.cluster.good("/usr/bin/python3", "-c", code, user="daemon"), "1 0\n")
-        self.assertIn("user 1 has a quarter of the 1024 connections", self.cluster.remarks())
+        self.assertIn("user 1 is hung up on: it has a quarter of the 1024 connections", self.cluster.remarks())
         self.well()
 
     def test_many_askers_at_once_are_all_answered(self):

@@ -27,10 +27,10 @@ enum { BODY_LIMIT = 1 << 20 };
 static char folder[SCRATCH_MAX], path[SCRATCH_MAX + 32];
 static struct dk_http_server *server;
 
-/* An exchange that was kept, to be answered by another thread. */
 /* /stop holds up the server's thread until it is posted. */
 static sem_t stopped, go_on;
 
+/* An exchange that was kept, to be answered by another thread. */
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct dk_http_exchange *kept;
 
@@ -174,14 +174,14 @@ static void an_exchange_can_be_answered_later_by_another_thread(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
-static int connect_raw(void)
+static int connect_raw(const char *to)
 {
     const struct timeval patience = { .tv_sec = 10 };
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    assert_true(strlen(path) < sizeof(address.sun_path));
-    memcpy(address.sun_path, path, strlen(path) + 1);
+    assert_true(strlen(to) < sizeof(address.sun_path));
+    memcpy(address.sun_path, to, strlen(to) + 1);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     return fd;
@@ -205,13 +205,13 @@ static bool is_answered(int fd)
 /* libmicrohttpd's own loop takes 128 events at once, and then waits before it looks at them. */
 static void as_many_calls_at_once_as_the_library_looks_at_are_answered(void **state)
 {
-    int busy = connect_raw(), others[128], answered = 0;
+    int busy = connect_raw(path), others[128], answered = 0;
 
     (void)state;
     assert_int_equal(sem_init(&stopped, 0, 0), 0);
     assert_int_equal(sem_init(&go_on, 0, 0), 0);
     for (int i = 0; i < 128; i++) { /* known to the server, and at rest */
-        others[i] = connect_raw();
+        others[i] = connect_raw(path);
         ask_raw(others[i], "/x");
         assert_true(is_answered(others[i]));
     }
@@ -228,6 +228,34 @@ static void as_many_calls_at_once_as_the_library_looks_at_are_answered(void **st
     for (int i = 0; i < 128; i++)
         (void)close(others[i]);
     (void)close(busy);
+}
+
+/* It stops listening then, and has to be told that it may again. */
+static void who_waits_for_a_place_has_it_when_another_leaves(void **state)
+{
+    char small[SCRATCH_MAX + 32];
+    struct dk_http_options options = {
+        .socket = small, .mode = 0600, .handler = handle, .connections_max = 4
+    };
+    struct dk_http_server *narrow;
+    int held[4], waiting;
+
+    (void)state;
+    (void)snprintf(small, sizeof(small), "%s/small.sock", folder);
+    assert_good(dk_http_start(&narrow, &options, &good_err));
+    for (int i = 0; i < 4; i++) {
+        held[i] = connect_raw(small);
+        ask_raw(held[i], "/x");
+        assert_true(is_answered(held[i]));
+    }
+    waiting = connect_raw(small);
+    ask_raw(waiting, "/x");
+    (void)close(held[0]);
+    assert_true(is_answered(waiting));
+    for (int i = 1; i < 4; i++)
+        (void)close(held[i]);
+    (void)close(waiting);
+    dk_http_stop(narrow);
 }
 
 static void a_call_that_takes_too_long_is_given_up_by_the_client(void **state)
@@ -382,6 +410,7 @@ int main(void)
         cmocka_unit_test(many_calls_go_over_one_connection),
         cmocka_unit_test(an_exchange_can_be_answered_later_by_another_thread),
         cmocka_unit_test(as_many_calls_at_once_as_the_library_looks_at_are_answered),
+        cmocka_unit_test(who_waits_for_a_place_has_it_when_another_leaves),
         cmocka_unit_test(a_call_that_takes_too_long_is_given_up_by_the_client),
         cmocka_unit_test(who_left_is_answered_without_harm),
         cmocka_unit_test(a_failure_is_json_with_a_word_and_a_text),
