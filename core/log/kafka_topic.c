@@ -20,7 +20,7 @@ enum {
     REQUESTS = 2,
     SECRETS = 4,
     ALL = 7,
-    ONE = 1, /* copies of the topic: one broker */
+    FEW = 1, /* copies of the topic: one or two */
     MANY = 2,
     ANY = 3,
     ASK_MS = 3000, /* for one answer */
@@ -39,7 +39,7 @@ enum rule {
 static const struct setting {
     const char *name;
     int of;     /* which topics */
-    int copies; /* with how many: a few between ONE and MANY are neither */
+    int copies; /* with how many */
     enum rule rule;
     const char *made, *must; /* how we make it; what it has to be */
     const char *why;
@@ -57,8 +57,8 @@ static const struct setting {
       "a replica that lags could lead, and what was acknowledged would be lost" },
     { "min.insync.replicas", ALL, MANY, AT_LEAST, "2", "2",
       "what was acknowledged could be on a single broker" },
-    { "flush.messages", ALL, ONE, AT_MOST, "1", "1",
-      "what was acknowledged would be lost when the only broker's machine loses power" },
+    { "flush.messages", ALL, FEW, AT_MOST, "1", "1",
+      "what was acknowledged would be lost when one machine loses power" },
     { "compression.type", ALL, ANY, IS, "producer", "producer", "the broker would compress anew" },
     { "max.message.bytes", ALL, ANY, AT_LEAST, "67109888", "67109888",
       "a large record would be refused when it comes" },
@@ -73,9 +73,8 @@ static int kind_of(const char *name)
 
 static bool is_asked(const struct setting *setting, int kind, int replicas)
 {
-    int copies = replicas >= REPLICAS ? MANY : replicas == 1 ? ONE : 0;
-
-    return (setting->of & kind) != 0 && (setting->copies == ANY || setting->copies == copies);
+    return (setting->of & kind) != 0 &&
+           (setting->copies & (replicas >= REPLICAS ? MANY : FEW)) != 0;
 }
 
 static bool is_right(const struct setting *setting, const char *value)

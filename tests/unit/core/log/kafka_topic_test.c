@@ -80,7 +80,7 @@ static void a_topic_with_a_wrong_setting_is_refused_and_the_setting_named(void *
     } wrong[] = {
         { "events", "retention.ms=604800000", { "max.message.bytes=67109888", FLUSH } },
         { "events",
-          "at most 1, or what was acknowledged would be lost when the only broker's machine",
+          "at most 1, or what was acknowledged would be lost when one machine loses",
           { "retention.ms=-1", "max.message.bytes=67109888" } },
         { "secrets",
           "flush.messages=2",
