@@ -192,6 +192,7 @@ enum dk_status dk_client_open(struct dk_client **out, const char *path, struct d
     client->first = client->limit = 0;
     client->is_remote = !dk_address_is_path(path);
     client->demands = false;
+    client->munge = (struct dk_munge){ .socket = "" };
     if (strlen(path) >= sizeof(client->path)) {
         free(client);
         return dk_fail(err, DK_TOO_LARGE, "the path of the socket is too long");

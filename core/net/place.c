@@ -72,7 +72,7 @@ static enum dk_status set_value(struct dk_place *place, const struct setting *se
     if (strlen(value) >= setting->size)
         return dk_fail(err, DK_INVALID, "the value of '%s' is longer than %zu bytes", setting->name,
                        setting->size - 1);
-    if (setting->offset == offsetof(struct dk_place, munge.cluster) &&
+    if (setting->offset == offsetof(struct dk_place, munge.cluster) && value[0] != '\0' &&
         !dk_munge_names_cluster(value))
         return dk_fail(err, DK_INVALID,
                        "'%s' names no cluster: 1 to %d letters, digits, '-', '_' and '.'", value,
@@ -157,6 +157,8 @@ static enum dk_status configure(struct dk_place *place, struct dk_err *err)
 
         if (value != NULL)
             status = set_value(place, &settings[i], value, err);
+        if (status != DK_OK && value != NULL)
+            (void)dk_fail_in(err, "environment, %s", settings[i].variable);
     }
     return status;
 }

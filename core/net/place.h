@@ -7,7 +7,8 @@
  *
  * DIR/docket.conf, and for /var/lib/docket without one /etc/docket/docket.conf, says what is not
  * where it usually is: lines `name = value`, `#` begins a comment; names are those of the fields
- * below. DOCKET_CONTROLLERS, DOCKET_PROJECTORS and DOCKET_CLUSTER come before it.
+ * below, `munge_socket` and `cluster` those of `munge`. DOCKET_CONTROLLERS, DOCKET_PROJECTORS and
+ * DOCKET_CLUSTER come before it.
  */
 #ifndef DK_NET_PLACE_H
 #define DK_NET_PLACE_H

@@ -79,6 +79,9 @@ static void the_environment_comes_first(void **state)
     assert_int_equal(setenv("DOCKET_CONTROLLERS", "h9:1", 1), 0);
     assert_int_equal(find_with("controllers = h1:7801\n"), DK_OK);
     assert_string_equal(place.controllers, "h9:1");
+    assert_int_equal(setenv("DOCKET_CLUSTER", "a b", 1), 0);
+    assert_int_equal(find_with("cluster = alpha\n"), DK_INVALID);
+    assert_says(err.text, "DOCKET_CLUSTER: 'a b' names no cluster");
 }
 
 static void what_it_may_not_say_is_named_with_its_line(void **state)

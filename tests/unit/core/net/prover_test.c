@@ -28,7 +28,6 @@ static struct munged munged, foreign;
 /* A daemon: says who called it and which one it is. */
 struct daemon {
     char address[64];
-    char munge_socket[SCRATCH_MAX + 32];
     struct dk_http_server *server;
     struct dk_who *who;
     struct dk_prover *prover;
