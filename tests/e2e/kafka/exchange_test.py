@@ -74,11 +74,16 @@ class Exchange(unittest.TestCase):
         """Killed as soon as a part of it is in the log; False: it was over before that was seen."""
         importing = subprocess.Popen([BUILD / "bin/docket", "log", "import", "long.avro", "--log", log], cwd=self.work,
                                      stdout=subprocess.DEVNULL)
+        end = time.monotonic() + 60 * SLOW
         while importing.poll() is None:
+            self.assertLess(time.monotonic(), end, "the import does not end")
             seen = self.run_docket("log", "stat", log, "--json")
             if seen.returncode == 0 and json.loads(seen.stdout)["events"] > 0:
                 importing.kill()
-        return importing.returncode == -signal.SIGKILL and "interrupted" in self.good("log", "stat", log)
+        seen = json.loads(self.good("log", "stat", log, "--json"))
+        whole = json.loads(self.good("log", "stat", "file:long", "--json"))["events"]
+        self.assertEqual(seen["importing"], importing.returncode != 0 and seen["events"] < whole, seen)
+        return seen["importing"]
 
     def test_an_import_that_is_killed_goes_on(self):
         self.good("generate", "--jobs", "50000", "--output", "long.swf")
