@@ -14,8 +14,8 @@ chmod 755 "$work"
 export PATH=$build/slurm:$build/bin:$PATH DOCKET_DIR=$work/one
 unset "${!SLURM_@}" "${!SBATCH_@}"
 declare -A pid
+. "$(dirname "${BASH_SOURCE[0]}")/measures.sh"
 
-say() { printf '%-16s %s\n' "$1" "$2"; }
 cleanup() {
     pkill -9 -f "docketd.* --dir $work/" 2>/dev/null
     [ ${#pid[@]} -gt 0 ] && kill -9 "${pid[@]}" 2>/dev/null
@@ -24,15 +24,6 @@ cleanup() {
 }
 trap cleanup EXIT
 
-wait_for() { # SECONDS COMMAND...
-    local i
-    for i in $(seq $(($1 * 50))); do
-        "${@:2}" >/dev/null 2>&1 && return 0
-        sleep 0.02
-    done
-    echo "waited in vain: ${*:2}" >&2
-    return 1
-}
 free_port() { python3 -c "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"; }
 idle() { [ "$(sinfo -h -N -t idle | wc -l)" = "$agents" ]; }
 queue_is_empty() { [ -z "$(squeue -h | head -n 1)" ]; }
@@ -100,23 +91,7 @@ end() { # NAME: kill -9
     while kill -0 "${pid[$1]}" 2>/dev/null; do sleep 0.001; done # not our job any more: it is disowned
 }
 pss() { awk '/^Pss:/ { print int($2 / 1024) }' "/proc/${pid[$1]}/smaps_rollup"; }
-measure_start() { # submission to the script's first line
-    local i
-
-    for i in $(seq 60); do
-        printf '#!/bin/bash\necho $EPOCHREALTIME >%s\n' "$work/first.$i" >"$work/first.sh"
-        echo "$EPOCHREALTIME" >"$work/began.$i"
-        sbatch -o /dev/null "$work/first.sh" >/dev/null
-        wait_for 20 test -s "$work/first.$i"
-    done
-    say start "submit to the first line of a script: $(python3 - "$work" <<'PYTHON'
-import glob, sys
-took = sorted(1000 * (float(open(path).read()) - float(open(path.replace("first.", "began.")).read()))
-              for path in glob.glob(sys.argv[1] + "/first.[0-9]*"))
-print("p50 %.1f p95 %.1f most %.1f ms of %d" % (took[len(took) // 2], took[len(took) * 95 // 100], took[-1], len(took)))
-PYTHON
-)"
-}
+measure_start() { first_lines 60; }
 measure_everywhere() { # a task on every node at once
     local began
 

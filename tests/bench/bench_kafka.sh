@@ -20,10 +20,10 @@ kills=${DOCKET_BENCH_KILLS:-10}
 work=$(mktemp -d)
 log=kafka://$DOCKET_KAFKA/cluster # bench_kafka has topics of its own
 declare -A pid
+. "$here/measures.sh"
 export PATH=$build/slurm:$bin:$PATH DOCKET_DIR=$work/one
 unset "${!SLURM_@}" "${!SBATCH_@}"
 
-say() { printf '%-16s %s\n' "$1" "$2"; }
 cleanup() {
     [ ${#pid[@]} -gt 0 ] && kill -9 "${pid[@]}" 2>/dev/null
     wait 2>/dev/null
@@ -31,15 +31,6 @@ cleanup() {
 }
 trap cleanup EXIT
 
-wait_for() { # SECONDS COMMAND...
-    local i
-    for i in $(seq $(($1 * 100))); do
-        "${@:2}" >/dev/null 2>&1 && return 0
-        sleep 0.01
-    done
-    echo "waited in vain: ${*:2}" >&2
-    return 1
-}
 status_of() { # CONTROLLER FIELD
     curl -s --max-time 1 --unix-socket "$work/$1/run/control.sock" http://docket/v1/status |
         python3 -c "import json, sys; print(json.load(sys.stdin)['$2'])"
@@ -109,22 +100,8 @@ measure_standby_door() { # through the one that does not lead
     say "by the standby" "$(bench_submit "$work/$(standby)/run/control.sock" 1 "$seconds")"
     forget
 }
-measure_start() { # submission to the script's first line, idle
-    local i
-
-    for i in $(seq 60); do
-        printf '#!/bin/bash\necho $EPOCHREALTIME >%s\n' "$work/first.$i" >"$work/first.sh"
-        echo "$EPOCHREALTIME" >"$work/began.$i"
-        sbatch -o /dev/null "$work/first.sh" >/dev/null
-        wait_for 20 test -s "$work/first.$i"
-    done
-    say start "$(python3 - "$work" <<'PYTHON'
-import glob, sys
-took = sorted(1000 * (float(open(path).read()) - float(open(path.replace("first.", "began.")).read()))
-              for path in glob.glob(sys.argv[1] + "/first.[0-9]*"))
-print("submit to the first line of a script: p50 %.1f p95 %.1f ms of %d" % (took[len(took) // 2], took[len(took) * 95 // 100], len(took)))
-PYTHON
-)"
+measure_start() { # idle
+    first_lines 60
     forget
 }
 measure_lag() {
