@@ -102,6 +102,18 @@ class LogCase(unittest.TestCase):
         writer.moves(5)
         return writer
 
+    def goes_on(self, writer):
+        """The writer; or the next one, which a controller opens too, where a broker that was killed forgot the marker of
+        what it had taken: then nobody knows whether that counts, and it was not acknowledged (kafka_writer.c)."""
+        try:
+            writer.moves()
+            return writer
+        except AssertionError:
+            if writer.process.poll() is None or "committed and does not show" not in writer.end().lines[-1]:
+                raise
+            self.check(writer.acknowledged())
+            return self.writer()
+
     def check(self, acknowledged):
         """Everything acknowledged is there, once, in order; what is behind it is whole."""
         tool = self.tool("read", self.uri).end()
@@ -118,7 +130,7 @@ class One(LogCase):
             self.kafka.kill(1)
             time.sleep(pause)
             self.kafka.start(1)
-            writer.moves()
+            writer = self.goes_on(writer)
         writer.wait_for(60, lambda: writer.acknowledged() >= 3000, "seq 3000")
         reader.end()
         self.assertEqual(reader.process.returncode, 0, reader.lines + [reader.errors()])
