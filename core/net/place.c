@@ -51,18 +51,29 @@ struct setting {
     const char *name;
     size_t offset, size;
     const char *variable; /* of the environment, that comes first; NULL: none */
+    bool (*fits)(const char *value, struct dk_err *err); /* NULL: any text does */
 };
 
 #define SETTING(field) offsetof(struct dk_place, field), sizeof(((struct dk_place *)NULL)->field)
 
+static bool names_cluster(const char *value, struct dk_err *err)
+{
+    if (value[0] == '\0' || dk_munge_names_cluster(value))
+        return true;
+    (void)dk_fail(err, DK_INVALID,
+                  "'%s' names no cluster: 1 to %d letters, digits, '-', '_' and '.'", value,
+                  DK_CLUSTER_NAME_MAX - 1);
+    return false;
+}
+
 static const struct setting settings[] = {
-    { "log", SETTING(log_uri), NULL },
-    { "controllers", SETTING(controllers), "DOCKET_CONTROLLERS" },
-    { "projectors", SETTING(projectors), "DOCKET_PROJECTORS" },
-    { "listen", SETTING(listen), NULL },
-    { "listen_query", SETTING(listen_query), NULL },
-    { "munge_socket", SETTING(munge.socket), NULL },
-    { "cluster", SETTING(munge.cluster), "DOCKET_CLUSTER" },
+    { "log", SETTING(log_uri), NULL, NULL },
+    { "controllers", SETTING(controllers), "DOCKET_CONTROLLERS", NULL },
+    { "projectors", SETTING(projectors), "DOCKET_PROJECTORS", NULL },
+    { "listen", SETTING(listen), NULL, NULL },
+    { "listen_query", SETTING(listen_query), NULL, NULL },
+    { "munge_socket", SETTING(munge.socket), NULL, NULL },
+    { "cluster", SETTING(munge.cluster), "DOCKET_CLUSTER", names_cluster },
 };
 enum { SETTINGS = sizeof(settings) / sizeof(settings[0]), LINE_SIZE = 4096 };
 
@@ -72,11 +83,8 @@ static enum dk_status set_value(struct dk_place *place, const struct setting *se
     if (strlen(value) >= setting->size)
         return dk_fail(err, DK_INVALID, "the value of '%s' is longer than %zu bytes", setting->name,
                        setting->size - 1);
-    if (setting->offset == offsetof(struct dk_place, munge.cluster) && value[0] != '\0' &&
-        !dk_munge_names_cluster(value))
-        return dk_fail(err, DK_INVALID,
-                       "'%s' names no cluster: 1 to %d letters, digits, '-', '_' and '.'", value,
-                       DK_CLUSTER_NAME_MAX - 1);
+    if (setting->fits != NULL && !setting->fits(value, err))
+        return DK_INVALID;
     (void)snprintf((char *)place + setting->offset, setting->size, "%s", value);
     return DK_OK;
 }
