@@ -13,6 +13,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$(cd "$1" && pwd) || exit 2
 shift
 . "$here/slurm_beside.sh"
+. "$here/measures.sh"
 scale=${DOCKET_BENCH_SCALE:-1}
 nodes=16
 work=$(mktemp -d)
@@ -123,26 +124,9 @@ measure_fork() { # what bounds it: the job alone, one after the other, by as man
     say fork_exec "$((2 * count)) bare runs of the same script, two at a time: $(rate $((2 * count)) "$seconds")/s"
 }
 
-measure_latency() { # submission to the script's first line, idle
-    local i
-
+measure_latency() { # idle
     rm -f "$work"/first.*
-    for i in $(seq "$(scaled 60)"); do
-        printf '#!/bin/bash\necho $EPOCHREALTIME >%s\n' "$work/first.$i" >"$work/first.sh"
-        echo "$EPOCHREALTIME" >"$work/began.$i"
-        sbatch -o /dev/null "$work/first.sh" >/dev/null
-        slurm_wait 20 test -s "$work/first.$i"
-    done
-    say first_line "$(python3 - "$work" <<'PYTHON'
-import glob, sys
-took = []
-for path in glob.glob(sys.argv[1] + "/first.[0-9]*"):
-    began = float(open(path.replace("first.", "began.")).read())
-    took.append((float(open(path).read()) - began) * 1000)
-took.sort()
-print(f"{len(took)} jobs: p50 {took[len(took) // 2]:.1f} ms, p95 {took[len(took) * 95 // 100]:.1f} ms, max {took[-1]:.1f} ms")
-PYTHON
-)"
+    first_lines "$(scaled 60)"
     slurm_wait 20 queue_is_empty
 }
 
