@@ -93,7 +93,6 @@ struct dk_kafka_writer {
     const struct dk_kafka_place *place;
     rd_kafka_t *client;
     char topic[DK_KAFKA_TOPIC_MAX]; /* and the transactional id */
-    int64_t end;                    /* of what is committed, after the last transaction */
     int64_t shown_us;               /* when readers could see that one; monotonic */
     int64_t offset_last;            /* of the transaction at hand; -1: not known */
     rd_kafka_resp_err_t

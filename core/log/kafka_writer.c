@@ -4,18 +4,24 @@
  * committed. What it does not know the outcome of is DK_IO.
  *
  * dk_kafka_write returns when the broker shows the records to readers. Committing is answered
- * before that: the coordinator writes the markers afterwards, and notes after that that it has.
- * Waiting for them costs a question more, and less than it saves: a transaction that is begun
+ * before that: the coordinator writes the marker afterwards, and notes after that that it has.
+ * Waiting for the marker costs a question more, and less than it saves: a transaction that is begun
  * before is turned away, and the library then sleeps for 20 ms. For the note there is no question:
  * it gets a millisecond, or one of 14 transactions in a row is turned away instead of one of 80.
  *
- * And a broker may forget a marker. One that was killed (-9) after it had taken a commit and before
- * the marker was in the topic noted the transaction as complete when it was back, and wrote none
- * (Kafka 4.x, one broker; tests/e2e/kafka/jepsen_test.py). The records then lie where readers do
- * not go, until the next marker of the same producer decides about them too: so the opening record
- * of the next writer committed what that writer had not seen, and no reader got past it. Hence two
- * rules: what is not shown for SHOWN_MS has an unknown outcome; and who takes over aborts a
- * transaction of its own first, and so whatever was left. Nobody was told of it: publish.
+ * What is committed ends with our marker: where it ends there, all is as it should be. A broker
+ * that was killed leaves two other ends (seen in the topic, Kafka 4.4.0):
+ *
+ *   - A marker twice. It had written the marker and not the note, and writes it again.
+ *   - No marker. Until its partitions have a leader again the coordinator takes them for deleted,
+ *     and notes the transaction as complete without having written any. The records lie where
+ *     readers do not go, until the next marker of the same producer decides about them too.
+ *
+ * So where the end is another one we commit a mark, alone, that says nothing to readers. It can
+ * only be committed while no writer has come after us; then its marker, shown, is also one for all
+ * that lies before it. And what was called off is not written anew, nor does a writer begin, before
+ * a record that is aborted behind it shows that it was: the next commit would bring it back. If the
+ * mark is called off we can't know (DK_IO): its marker may have taken the records with it.
  */
 #include "log/kafka_events.h"
 
@@ -33,8 +39,9 @@ enum {
     PAUSE_MS = 100, /* before a transaction is written anew */
     ASK_FAST = 30,  /* questions without a pause */
     ASK_PAUSE_MS = 2,
-    NOTE_US = 1000,  /* from when it shows until the next is begun */
-    SHOWN_MS = 20000 /* from a commit until it shows, while the broker answers */
+    NOTE_US = 1000, /* from when it shows until the next is begun */
+    SHOWN_MS = 500, /* for a marker, while the broker answers */
+    MARKS_MAX = 40  /* of which none shows */
 };
 
 static const struct dk_kafka_setting settings[] = {
@@ -203,21 +210,28 @@ static enum dk_status call_off(struct dk_kafka_writer *writer, struct dk_err *er
     return status == DK_TORN ? DK_IO : status;
 }
 
-/* DK_TORN: it was aborted. */
-static enum dk_status write_once(struct dk_kafka_writer *writer,
-                                 const struct dk_kafka_record *records, size_t count,
-                                 uint8_t *bytes, struct dk_err *err)
+static enum dk_status begin(struct dk_kafka_writer *writer, struct dk_err *err)
 {
-    enum dk_status status;
     int64_t early_us = writer->shown_us + NOTE_US - now_us();
+    enum dk_status status;
 
     writer->offset_last = -1;
     writer->refused = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (early_us > 0)
         rest_us(early_us);
     status = judge(writer, rd_kafka_begin_transaction(writer->client), "begin", err);
+    return status == DK_OK || status == DK_FENCED ? status : DK_IO;
+}
+
+/* DK_TORN: it was aborted. */
+static enum dk_status write_once(struct dk_kafka_writer *writer,
+                                 const struct dk_kafka_record *records, size_t count,
+                                 uint8_t *bytes, struct dk_err *err)
+{
+    enum dk_status status = begin(writer, err);
+
     if (status != DK_OK)
-        return status == DK_FENCED ? DK_FENCED : DK_IO;
+        return status;
     for (size_t i = 0; i < count && status == DK_OK; i++) {
         status = produce(writer, &records[i], bytes, err);
         bytes += records[i].size;
@@ -230,43 +244,130 @@ static enum dk_status write_once(struct dk_kafka_writer *writer,
     return status == DK_OK ? DK_TORN : status;
 }
 
-/* Until readers can see it: what is committed ends with our marker. Where it ends behind that, a
- * writer has come after us, and may have aborted what had no marker yet: telling a client that it
- * counts would be a lie (it was told once: an acknowledged job was lost). */
-static enum dk_status publish(struct dk_kafka_writer *writer, size_t count, struct dk_err *err)
+static enum dk_status refuse(const struct dk_kafka_writer *writer, struct dk_err *err)
 {
-    int64_t wanted =
-        writer->offset_last >= 0 ? writer->offset_last + 2 : writer->end + (int64_t)count + 1;
+    return dk_kafka_fail(err, DK_IO, "topic '%s' can't be written: %s", writer->topic,
+                         rd_kafka_err2str(writer->refused));
+}
 
+/* --- that it shows --- */
+
+/* Until what is committed ends at `offset` or behind it. DK_AGAIN: not within SHOWN_MS. */
+static enum dk_status await_end(struct dk_kafka_writer *writer, int64_t offset, int64_t *end,
+                                struct dk_err *err)
+{
     int64_t since_ms = dk_clock_ms();
 
     for (unsigned asked = 0;; asked++) {
-        int64_t first, limit;
-        enum dk_status status = dk_kafka_range(writer->client, writer->place, writer->topic, ASK_MS,
-                                               &first, &limit, err);
+        int64_t first;
+        enum dk_status status =
+            dk_kafka_range(writer->client, writer->place, writer->topic, ASK_MS, &first, end, err);
 
-        if (status == DK_OK && limit > wanted)
-            return dk_kafka_fail(err, DK_FENCED,
-                                 "a newer writer has written to topic '%s' before it was seen that "
-                                 "what we wrote counts",
-                                 writer->topic);
-        if (status == DK_OK && limit == wanted) {
-            writer->end = limit;
-            writer->shown_us = now_us();
+        if (status == DK_OK && *end >= offset)
             return DK_OK;
-        }
         if (status != DK_OK && status != DK_AWAY)
             return status;
         if (status == DK_AWAY)
             since_ms = dk_clock_ms();
         if (dk_clock_ms() - since_ms > SHOWN_MS)
-            return dk_kafka_fail(err, DK_IO,
-                                 "topic '%s': a transaction was committed and does not show: "
-                                 "whether it ever will is not known",
-                                 writer->topic);
+            return DK_AGAIN;
         if (asked >= ASK_FAST)
             rest(ASK_PAUSE_MS);
     }
+}
+
+/* Of the transaction that was committed last. DK_AGAIN: the end is not where its marker would be.
+ */
+static enum dk_status await_marker(struct dk_kafka_writer *writer, struct dk_err *err)
+{
+    int64_t wanted = writer->offset_last + 2, end;
+    enum dk_status status;
+
+    if (writer->offset_last < 0)
+        return DK_AGAIN;
+    status = await_end(writer, wanted, &end, err);
+    if (status != DK_OK || end != wanted)
+        return status != DK_OK ? status : DK_AGAIN;
+    writer->shown_us = now_us();
+    return DK_OK;
+}
+
+/* What may stand behind that record and say nothing new: a mark says it again, and that our epoch
+ * has begun was read before. */
+static struct dk_kafka_record mark_behind(const struct dk_kafka_record *last)
+{
+    struct dk_kafka_record mark = { last->head, 0 };
+
+    if (mark.head.count > 0)
+        mark.head =
+            (struct dk_kafka_head){ last->head.seq + 1, last->head.epoch, DK_KAFKA_OPENING, 0 };
+    return mark;
+}
+
+/* Until readers can see what was committed, whose last record that is. `bytes`: of no record. */
+static enum dk_status publish(struct dk_kafka_writer *writer, const struct dk_kafka_record *last,
+                              uint8_t *bytes, struct dk_err *err)
+{
+    const struct dk_kafka_record mark = mark_behind(last);
+    enum dk_status status = await_marker(writer, err);
+
+    for (int i = 0; status == DK_AGAIN && i < MARKS_MAX; i++) {
+        status = write_once(writer, &mark, 1, bytes, err);
+        if (status == DK_TORN)
+            return dk_kafka_fail(
+                err, DK_IO,
+                "topic '%s': a transaction was committed and did not show, and what "
+                "was to show it was called off: whether it counts is not known",
+                writer->topic);
+        if (status == DK_OK)
+            status = await_marker(writer, err);
+    }
+    if (status == DK_AGAIN)
+        return dk_kafka_fail(err, DK_IO,
+                             "topic '%s': what is committed does not show, %d times in a row: "
+                             "whether it ever will is not known",
+                             writer->topic, MARKS_MAX);
+    return status;
+}
+
+/* --- what was called off --- */
+
+/* DK_TORN: not this time. */
+static enum dk_status sweep_once(struct dk_kafka_writer *writer, struct dk_err *err)
+{
+    const struct dk_kafka_record record = { { 1, 1, DK_KAFKA_OPENING, 0 }, 0 };
+    enum dk_status status = begin(writer, err);
+    int64_t end;
+
+    if (status != DK_OK)
+        return status;
+    status = produce(writer, &record, NULL, err);
+    for (int64_t end_ms = dk_clock_ms() + STEP_MS; status == DK_OK && writer->offset_last < 0 &&
+                                                   writer->refused == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                                                   dk_clock_ms() < end_ms;)
+        (void)rd_kafka_poll(writer->client, FULL_MS);
+    if (status == DK_OK || status == DK_TORN)
+        status = call_off(writer, err);
+    if (status == DK_OK && writer->offset_last < 0)
+        return DK_TORN;
+    if (status == DK_OK)
+        status = await_end(writer, writer->offset_last + 2, &end, err);
+    return status == DK_AGAIN ? DK_TORN : status;
+}
+
+/* What lies in the topic without a marker, of ours or of a writer before us, will never be read. */
+static enum dk_status sweep(struct dk_kafka_writer *writer, int64_t end_ms, struct dk_err *err)
+{
+    enum dk_status status;
+
+    while ((status = sweep_once(writer, err)) == DK_TORN) {
+        if (stays_refused(writer->refused))
+            return refuse(writer, err);
+        if (dk_clock_ms() > end_ms)
+            return dk_kafka_away(writer->place, err);
+        rest(PAUSE_MS);
+    }
+    return status;
 }
 
 enum dk_status dk_kafka_write(struct dk_kafka_writer *writer, const struct dk_kafka_record *records,
@@ -276,11 +377,13 @@ enum dk_status dk_kafka_write(struct dk_kafka_writer *writer, const struct dk_ka
 
     while ((status = write_once(writer, records, count, bytes, err)) == DK_TORN) {
         if (stays_refused(writer->refused))
-            return dk_kafka_fail(err, DK_IO, "topic '%s' can't be written: %s", writer->topic,
-                                 rd_kafka_err2str(writer->refused));
+            return refuse(writer, err);
         rest(PAUSE_MS);
+        status = sweep(writer, INT64_MAX, err);
+        if (status != DK_OK)
+            return status;
     }
-    return status == DK_OK ? publish(writer, count, err) : status;
+    return status == DK_OK ? publish(writer, &records[count - 1], bytes, err) : status;
 }
 
 /* --- beginning and end --- */
@@ -319,44 +422,6 @@ void dk_kafka_writer_close(struct dk_kafka_writer *writer)
     writer->client = NULL;
 }
 
-/* DK_TORN: not this time. */
-static enum dk_status sweep_once(struct dk_kafka_writer *writer, struct dk_err *err)
-{
-    const struct dk_kafka_record record = { { 1, 1, DK_KAFKA_OPENING, 0 }, 0 };
-    enum dk_status status;
-
-    writer->offset_last = -1;
-    writer->refused = RD_KAFKA_RESP_ERR_NO_ERROR;
-    status = judge(writer, rd_kafka_begin_transaction(writer->client), "begin", err);
-    if (status != DK_OK)
-        return status == DK_FENCED ? DK_FENCED : DK_IO;
-    status = produce(writer, &record, NULL, err);
-    for (int64_t end_ms = dk_clock_ms() + STEP_MS; status == DK_OK && writer->offset_last < 0 &&
-                                                   writer->refused == RD_KAFKA_RESP_ERR_NO_ERROR &&
-                                                   dk_clock_ms() < end_ms;)
-        (void)rd_kafka_poll(writer->client, FULL_MS);
-    if (status == DK_OK || status == DK_TORN)
-        status = call_off(writer, err);
-    return status == DK_OK && writer->offset_last < 0 ? DK_TORN : status;
-}
-
-/* What a writer before us left in the topic without a marker will never be read. */
-static enum dk_status sweep(struct dk_kafka_writer *writer, struct dk_err *err)
-{
-    int64_t end_ms = dk_clock_ms() + DK_KAFKA_OPEN_MS;
-    enum dk_status status;
-
-    while ((status = sweep_once(writer, err)) == DK_TORN) {
-        if (stays_refused(writer->refused))
-            return dk_kafka_fail(err, DK_IO, "topic '%s' can't be written: %s", writer->topic,
-                                 rd_kafka_err2str(writer->refused));
-        if (dk_clock_ms() > end_ms)
-            return dk_kafka_away(writer->place, err);
-        rest(PAUSE_MS);
-    }
-    return status;
-}
-
 enum dk_status dk_kafka_writer_fence(struct dk_kafka_writer *writer, struct dk_err *err)
 {
     int64_t end_ms = dk_clock_ms() + DK_KAFKA_OPEN_MS;
@@ -371,6 +436,6 @@ enum dk_status dk_kafka_writer_fence(struct dk_kafka_writer *writer, struct dk_e
                              "transactions of topic '%s'",
                              writer->place->brokers, writer->topic);
     if (status == DK_OK)
-        status = sweep(writer, err);
+        status = sweep(writer, dk_clock_ms() + DK_KAFKA_OPEN_MS, err);
     return status == DK_TORN ? DK_IO : status;
 }

@@ -70,6 +70,8 @@ def kafka_uuid(text):
 
 
 CLUSTER_ID = kafka_uuid("docket-tests-all")
+# Of a record in __transaction_state: the producer's timeout (docket's: 600 s) and the transaction's state after it.
+COMMIT_BEGUN, COMMIT_DONE = (struct.pack(">ib", 600000, state) for state in (2, 4))
 
 
 # --- what has to be there once ---
@@ -227,6 +229,22 @@ class Broker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def kill_in_a_commit(self, i, seconds=5):
+        """When it has taken a commit of docket's and not noted that it is done; at the latest after `seconds`. The marker
+        that shows the records to readers is not written yet then, or is, and will be once more."""
+        state = self.folder(i) / "data/__transaction_state-0/00000000000000000000.log"
+        end, size = time.monotonic() + seconds, state.stat().st_size
+        while time.monotonic() < end:
+            now = state.stat().st_size
+            if now > size:
+                with open(state, "rb") as file:
+                    file.seek(size)
+                    added = file.read()
+                size = now
+                if COMMIT_BEGUN in added and added.rindex(COMMIT_BEGUN) > added.rfind(COMMIT_DONE):
+                    break
+        self.kill(i)
 
     def stop(self, i, timeout=60):
         """Lets it end by itself."""

@@ -7,7 +7,6 @@ import pathlib
 import random
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -18,10 +17,6 @@ import history  # noqa: E402
 from broker import SKIPPED, Broker, available  # noqa: E402
 from cluster import BUILD, Cluster, main, wait_for  # noqa: E402
 from crowd import Crowd  # noqa: E402
-
-
-# Of a record in __transaction_state: the producer's timeout (ours: 600 s) and the transaction's state after it.
-COMMIT_BEGUN, COMMIT_DONE = (struct.pack(">ib", 600000, state) for state in (2, 4))
 
 
 class Jepsen(unittest.TestCase):
@@ -98,19 +93,7 @@ class Jepsen(unittest.TestCase):
         self.kafka.start(i)
 
     def a_broker_is_killed_in_a_commit(self, chance):
-        """When it has taken the commit of a batch, and most likely not written the marker that shows it to readers."""
-        state = self.kafka.folder(1) / "data/__transaction_state-0/00000000000000000000.log"
-        end, size = time.monotonic() + 5, state.stat().st_size
-        while time.monotonic() < end:
-            now = state.stat().st_size
-            if now > size:
-                with open(state, "rb") as file:
-                    file.seek(size)
-                    added = file.read()
-                size = now
-                if COMMIT_BEGUN in added and added.rindex(COMMIT_BEGUN) > added.rfind(COMMIT_DONE):
-                    break
-        self.kafka.kill(1)
+        self.kafka.kill_in_a_commit(1)
         time.sleep(chance.uniform(0, 1))
         self.kafka.start(1)
 

@@ -1,9 +1,10 @@
 /* log_tool.c - a writer and a reader of a log, as processes that a test can stop, kill and count on
  *
- *     log_tool append URI COUNT [BATCHES]   batches of COUNT records, a sync each, until BATCHES or
- * its end log_tool read URI                     all there is, every record checked log_tool follow
- * URI SEQ               the same, waiting, until SEQ was read log_tool set URI NAME VALUE a setting
- * of the topic of events
+ *   - log_tool append URI COUNT [BATCHES]: batches of COUNT records, a sync each, until BATCHES or
+ *     its end
+ *   - log_tool read URI: all there is, every record checked
+ *   - log_tool follow URI SEQ: the same, waiting, until SEQ was read
+ *   - log_tool set URI NAME VALUE...: settings of the topic of events
  *
  * Each says in a line what came of it: "epoch E seq S" once it is the writer, "ok S" for each sync
  * that returned, "end S" at the end of reading, "STATUS text" when it fails. Exits 0, or 1.
