@@ -15,7 +15,12 @@
  *
  * The thread polls all the time, so the group never takes a busy leader for one that hangs. After
  * SIGSTOP and SIGCONT the library finds by itself that nobody has heard it for a session, and gives
- * the partition up before it joins again. */
+ * the partition up before it joins again.
+ *
+ * And that is no reason to stop leading: who hears nothing of the group does not know whether there
+ * is another leader, or no broker for anybody. So it leads on, in doubt, until the group has told
+ * it what it has: a broker that was away costs no change of leader, and a writer that is not the
+ * newest is refused by the log anyhow. */
 #include "log/kafka.h"
 #include "log/lead_backend.h"
 #include "log/stream.h"
@@ -49,7 +54,8 @@ struct kafka_lead {
     bool has_thread;
     atomic_bool stop;
     int session_ms;
-    bool is_refused; /* the session */
+    bool is_refused;        /* the session */
+    atomic_bool is_doubted; /* nobody has said that we lead since the group was lost */
     char said[512];
     int64_t said_ms;
 };
@@ -91,23 +97,30 @@ static void take(struct kafka_lead *lead, rd_kafka_t *member,
     for (int i = 0; i < partitions->cnt; i++)
         partitions->elems[i].offset = RD_KAFKA_OFFSET_END; /* asks for no committed one */
     error = rd_kafka_incremental_assign(member, partitions);
+    if (error == NULL && partitions->cnt > 0) {
+        (void)rd_kafka_pause_partitions(member, partitions);
+        dk_lead_gain(&lead->base);
+    } else if (atomic_load(&lead->is_doubted)) {
+        dk_lead_lose(&lead->base);
+    }
+    atomic_store(&lead->is_doubted, false);
     if (error != NULL) {
         say_once(lead, rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
-    } else if (partitions->cnt > 0) {
-        (void)rd_kafka_pause_partitions(member, partitions);
-        dk_lead_gain(&lead->base);
     }
 }
 
 static void give_up(struct kafka_lead *lead, rd_kafka_t *member,
                     const rd_kafka_topic_partition_list_t *partitions)
 {
+    bool is_silent = rd_kafka_assignment_lost(member) != 0; /* not asked back: nobody answered */
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(member, partitions);
 
     if (error != NULL)
         rd_kafka_error_destroy(error); /* it was taken from us already */
-    if (partitions->cnt > 0)
+    if (partitions->cnt > 0 && is_silent)
+        atomic_store(&lead->is_doubted, true);
+    else if (partitions->cnt > 0)
         dk_lead_lose(&lead->base);
 }
 
@@ -289,7 +302,7 @@ static enum dk_status kafka_confirm(struct dk_lead *base, int timeout_ms, struct
         enum told told = IS_ANOTHERS;
 
         if (atomic_load(&base->term) != 0)
-            told = ask(lead, left > 1 ? (int)left : 1);
+            told = atomic_load(&lead->is_doubted) ? NOT_TOLD : ask(lead, left > 1 ? (int)left : 1);
         if (told == IS_ANOTHERS || atomic_load(&base->term) == 0)
             return dk_fail(err, DK_FENCED, "group '%s' has given the lead to another", lead->group);
         if (told == IS_OURS)

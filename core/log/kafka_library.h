@@ -47,6 +47,7 @@ enum dk_status dk_kafka_load(struct dk_err *err);
     X(rd_kafka_NewTopic_new) \
     X(rd_kafka_NewTopic_set_config) \
     X(rd_kafka_abort_transaction) \
+    X(rd_kafka_assignment_lost) \
     X(rd_kafka_begin_transaction) \
     X(rd_kafka_commit_transaction) \
     X(rd_kafka_conf_destroy) \
@@ -157,6 +158,7 @@ extern struct dk_rdkafka dk_rdkafka;
 #define rd_kafka_NewTopic_new(...) dk_rdkafka.rd_kafka_NewTopic_new(__VA_ARGS__)
 #define rd_kafka_NewTopic_set_config(...) dk_rdkafka.rd_kafka_NewTopic_set_config(__VA_ARGS__)
 #define rd_kafka_abort_transaction(...) dk_rdkafka.rd_kafka_abort_transaction(__VA_ARGS__)
+#define rd_kafka_assignment_lost(...) dk_rdkafka.rd_kafka_assignment_lost(__VA_ARGS__)
 #define rd_kafka_begin_transaction(...) dk_rdkafka.rd_kafka_begin_transaction(__VA_ARGS__)
 #define rd_kafka_commit_transaction(...) dk_rdkafka.rd_kafka_commit_transaction(__VA_ARGS__)
 #define rd_kafka_conf_destroy(...) dk_rdkafka.rd_kafka_conf_destroy(__VA_ARGS__)

@@ -1,22 +1,23 @@
 /* lead.h - which of several controllers leads
  *
- *     kafka://BROKERS/PREFIX   the one whom the group PREFIX.controllers gives the only partition
- * of PREFIX.requests (kafka_lead.c) file:DIR                 the one that holds the lock DIR/lead
- * (file_lead.c)
+ *   - kafka://BROKERS/PREFIX: the one whom the group PREFIX.controllers gives the only partition
+ *     of PREFIX.requests (kafka_lead.c).
+ *   - file:DIR: the one that holds the lock DIR/lead (file_lead.c).
  *
  * Leading comes in terms, numbered from 1 in each process; term 0 is none. Who leads in term N does
  * so until dk_lead_term says something else, even if that is N + 1: the lead was lost in between,
  * and another may have written.
  *
  *   1. Leading is permission to become the log's writer, never proof of being the only one: a
- * process that was stopped learns late that it lost. The log's own fence is what protects it
- * (log.h).
+ *      process that was stopped, or hears nothing of the one who decides, learns late that it lost.
+ *      The log's own fence is what protects it (log.h).
  *   2. A leader that is found fenced, or whose log's lock another holds, asks dk_lead_confirm
- * before it tries again: DK_FENCED, and it waits for a new term; DK_OK, and the writer that came
- *      between had no right to: open the log again.
+ *      before it tries again: DK_FENCED, and it waits for a new term; DK_OK, and the writer that
+ *      came between had no right to, or is gone: open the log again; DK_AGAIN, and it asks later.
  *   3. Dying hands over after the session (3 s on Kafka, at once on the lock), dk_lead_leave at
- * once. The caller closes the log first.
- *   4. Standbys sleep; a thread of the lead keeps the membership alive, whatever the caller does.
+ *      once. The caller closes the log first.
+ *   4. Brokers that are away take the lead from nobody, however long: term N goes on.
+ *   5. Standbys sleep; a thread of the lead keeps the membership alive, whatever the caller does.
  *      A process that hangs without being stopped keeps the lead.
  */
 #ifndef DK_LOG_LEAD_H
