@@ -20,6 +20,9 @@ enum {
     REQUESTS = 2,
     SECRETS = 4,
     ALL = 7,
+    FEW = 1, /* copies of the topic: one or two */
+    MANY = 2,
+    ANY = 3,
     ASK_MS = 3000, /* for one answer */
     STEP_MS = 100, /* between asking and asking again */
     REPLICAS = 3,
@@ -27,32 +30,37 @@ enum {
 };
 
 enum rule {
-    IS,         /* the text */
-    AT_LEAST,   /* the number */
+    IS,       /* the text */
+    AT_LEAST, /* the number */
+    AT_MOST,
     NO_LIMIT_OR /* -1, or at least the number */
 };
 
 static const struct setting {
     const char *name;
-    int of; /* which topics */
+    int of;     /* which topics */
+    int copies; /* with how many */
     enum rule rule;
     const char *made, *must; /* how we make it; what it has to be */
     const char *why;
 } settings[] = {
-    { "cleanup.policy", EVENTS | REQUESTS, IS, "delete", "delete",
+    { "cleanup.policy", EVENTS | REQUESTS, ANY, IS, "delete", "delete",
       "compaction would remove records" },
-    { "cleanup.policy", SECRETS, IS, "compact", "compact",
+    { "cleanup.policy", SECRETS, ANY, IS, "compact", "compact",
       "the newest of each key is what is kept" },
-    { "retention.ms", EVENTS, IS, "-1", "-1", "events would be deleted by age" },
-    { "retention.ms", REQUESTS, NO_LIMIT_OR, "604800000", "3600000",
+    { "retention.ms", EVENTS, ANY, IS, "-1", "-1", "events would be deleted by age" },
+    { "retention.ms", REQUESTS, ANY, NO_LIMIT_OR, "604800000", "3600000",
       "requests would be deleted before a leader has read them" },
-    { "retention.bytes", EVENTS | REQUESTS, IS, "-1", "-1", "records would be deleted by size" },
-    { "unclean.leader.election.enable", ALL, IS, "false", "false",
+    { "retention.bytes", EVENTS | REQUESTS, ANY, IS, "-1", "-1",
+      "records would be deleted by size" },
+    { "unclean.leader.election.enable", ALL, ANY, IS, "false", "false",
       "a replica that lags could lead, and what was acknowledged would be lost" },
-    { "min.insync.replicas", ALL, AT_LEAST, "2", "2",
+    { "min.insync.replicas", ALL, MANY, AT_LEAST, "2", "2",
       "what was acknowledged could be on a single broker" },
-    { "compression.type", ALL, IS, "producer", "producer", "the broker would compress anew" },
-    { "max.message.bytes", ALL, AT_LEAST, "67109888", "67109888",
+    { "flush.messages", ALL, FEW, AT_MOST, "1", "1",
+      "what was acknowledged would be lost when one machine loses power" },
+    { "compression.type", ALL, ANY, IS, "producer", "producer", "the broker would compress anew" },
+    { "max.message.bytes", ALL, ANY, AT_LEAST, "67109888", "67109888",
       "a large record would be refused when it comes" },
 };
 
@@ -63,11 +71,10 @@ static int kind_of(const char *name)
     return strcmp(name, "secrets") == 0 ? SECRETS : REQUESTS;
 }
 
-/* With fewer than three copies there is nothing to ask of min.insync.replicas. */
 static bool is_asked(const struct setting *setting, int kind, int replicas)
 {
     return (setting->of & kind) != 0 &&
-           (replicas >= REPLICAS || strcmp(setting->name, "min.insync.replicas") != 0);
+           (setting->copies & (replicas >= REPLICAS ? MANY : FEW)) != 0;
 }
 
 static bool is_right(const struct setting *setting, const char *value)
@@ -76,6 +83,8 @@ static bool is_right(const struct setting *setting, const char *value)
 
     if (setting->rule == IS)
         return strcmp(value, setting->must) == 0;
+    if (setting->rule == AT_MOST)
+        return number <= strtoll(setting->must, NULL, 10);
     return (setting->rule == NO_LIMIT_OR && number == -1) ||
            number >= strtoll(setting->must, NULL, 10);
 }
@@ -218,6 +227,7 @@ static enum dk_status check_settings(const struct ask *ask,
             return dk_fail(err, DK_UNSUPPORTED, "topic '%s' has %s=%s and must have %s%s, or %s",
                            ask->topic, setting->name, value != NULL ? value : "nothing",
                            setting->rule == AT_LEAST      ? "at least "
+                           : setting->rule == AT_MOST     ? "at most "
                            : setting->rule == NO_LIMIT_OR ? "-1 or at least "
                                                           : "",
                            setting->must, setting->why);

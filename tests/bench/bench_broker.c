@@ -74,6 +74,7 @@ static void make_topic(rd_kafka_t *client)
     rd_kafka_NewTopic_t *made = rd_kafka_NewTopic_new(topic, 1, 1, text, sizeof(text));
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
 
+    (void)rd_kafka_NewTopic_set_config(made, "flush.messages", "1"); /* as docket's own */
     rd_kafka_CreateTopics(client, &made, 1, NULL, queue);
     rd_kafka_event_destroy(rd_kafka_queue_poll(queue, WAIT_MS));
     rd_kafka_queue_destroy(queue);

@@ -69,25 +69,32 @@ static void each_topic_is_made_and_then_found_right(void **state)
     }
 }
 
-#define RIGHT "retention.ms=-1", "max.message.bytes=67109888"
+#define FLUSH "flush.messages=1" /* one broker, one copy */
+#define RIGHT FLUSH, "retention.ms=-1", "max.message.bytes=67109888"
 
 static void a_topic_with_a_wrong_setting_is_refused_and_the_setting_named(void **state)
 {
     static const struct {
         const char *topic, *says;
-        const char *settings[5];
+        const char *settings[6];
     } wrong[] = {
-        { "events", "retention.ms=604800000", { "max.message.bytes=67109888" } },
+        { "events", "retention.ms=604800000", { "max.message.bytes=67109888", FLUSH } },
+        { "events",
+          "at most 1, or what was acknowledged would be lost when one machine loses",
+          { "retention.ms=-1", "max.message.bytes=67109888" } },
+        { "secrets",
+          "flush.messages=2",
+          { "cleanup.policy=compact", "flush.messages=2", "max.message.bytes=67109888" } },
         { "events", "cleanup.policy=compact", { RIGHT, "cleanup.policy=compact" } },
         { "events", "retention.bytes=1000000", { RIGHT, "retention.bytes=1000000" } },
         { "events",
           "unclean.leader.election.enable=true",
           { RIGHT, "unclean.leader.election.enable=true" } },
         { "events", "compression.type=gzip", { RIGHT, "compression.type=gzip" } },
-        { "events", "max.message.bytes=1048588", { "retention.ms=-1" } },
+        { "events", "max.message.bytes=1048588", { "retention.ms=-1", FLUSH } },
         { "requests",
           "retention.ms=3599999",
-          { "retention.ms=3599999", "max.message.bytes=67109888" } },
+          { "retention.ms=3599999", "max.message.bytes=67109888", FLUSH } },
         { "requests", "retention.bytes=9999999", { RIGHT, "retention.bytes=9999999" } },
         { "requests", "cleanup.policy=compact,delete", { RIGHT, "cleanup.policy=compact,delete" } },
         { "secrets", "cleanup.policy=delete", { RIGHT } },
@@ -109,9 +116,9 @@ static void a_topic_with_right_settings_of_somebody_else_is_taken(void **state)
 {
     static const char *const events[] = { RIGHT, NULL };
     static const char *const requests[] = { "retention.ms=3600000", "max.message.bytes=70000000",
-                                            NULL };
+                                            FLUSH, NULL };
     static const char *const secrets[] = { "cleanup.policy=compact", "max.message.bytes=67109888",
-                                           NULL };
+                                           FLUSH, NULL };
 
     (void)state;
     name_next();
