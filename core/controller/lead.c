@@ -223,14 +223,25 @@ static enum dk_status read_to_end(struct controller *controller, struct dk_err *
                                      (unsigned long long)last);
 }
 
+/* So that an operator can end a leader whose brokers are away. */
+static bool is_told_to_stop(void *context)
+{
+    const struct controller *controller = context;
+    struct pollfd fd = { .fd = controller->options->stop_fd, .events = POLLIN };
+
+    return poll(&fd, 1, 0) > 0;
+}
+
 static enum dk_status take_over(struct controller *controller, struct dk_err *err)
 {
+    struct dk_log_options log = { .compress = true,
+                                  .is_stopped = is_told_to_stop,
+                                  .context = controller };
     struct dk_leader_options options = { .version = controller->options->version,
                                          .host = controller->host };
     bool was_warm = controller->follower != NULL;
     int64_t before = controller_real_us();
-    enum dk_status status = dk_log_open(&controller->log, controller->place->log_uri,
-                                        &(struct dk_log_options){ .compress = true }, err);
+    enum dk_status status = dk_log_open(&controller->log, controller->place->log_uri, &log, err);
 
     if (status == DK_OK)
         status = read_to_end(controller, err);

@@ -202,7 +202,7 @@ static enum dk_status kafka_open(struct dk_log **out, const char *place,
     dk_buf_init(&log->bytes, &dk_heap, (size_t)2 * DK_LOG_BATCH_SIZE_MAX);
     status = dk_kafka_place_init(&log->place, place, err);
     if (status == DK_OK)
-        status = dk_kafka_writer_open(&log->writer, &log->place, err);
+        status = dk_kafka_writer_open(&log->writer, &log->place, options, err);
     if (status == DK_OK)
         status = dk_kafka_topic_make(log->writer.client, &log->place, DK_KAFKA_EVENTS, err);
     if (status == DK_OK)

@@ -91,6 +91,8 @@ struct dk_kafka_record {
 
 struct dk_kafka_writer {
     const struct dk_kafka_place *place;
+    bool (*is_stopped)(void *context); /* log.h */
+    void *context;
     rd_kafka_t *client;
     char topic[DK_KAFKA_TOPIC_MAX]; /* and the transactional id */
     int64_t shown_us;               /* when readers could see that one; monotonic */
@@ -101,15 +103,17 @@ struct dk_kafka_writer {
 
 /* Asks no broker yet. Close it in any case; `place` is borrowed. */
 enum dk_status dk_kafka_writer_open(struct dk_kafka_writer *writer,
-                                    const struct dk_kafka_place *place, struct dk_err *err);
+                                    const struct dk_kafka_place *place,
+                                    const struct dk_log_options *options, struct dk_err *err);
 void dk_kafka_writer_close(struct dk_kafka_writer *writer);
 
 /* Takes over: who wrote before is refused from now on, and what it wrote is final. DK_AWAY. */
 enum dk_status dk_kafka_writer_fence(struct dk_kafka_writer *writer, struct dk_err *err);
 
 /* Writes records, whose values lie one after the other in `bytes`, as one transaction, and returns
- * when they can be read. Waits as long as that may take. DK_FENCED, DK_IO: they may be in the topic
- * or not; `bytes` stay borrowed until the writer is closed. */
+ * when they can be read. Waits as long as that may take, or until it is stopped: DK_AWAY. Then, and
+ * with DK_FENCED and DK_IO, they may be in the topic or not; `bytes` stay borrowed until the writer
+ * is closed. */
 enum dk_status dk_kafka_write(struct dk_kafka_writer *writer, const struct dk_kafka_record *records,
                               size_t count, uint8_t *bytes, struct dk_err *err);
 

@@ -155,6 +155,18 @@ static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, voi
         writer->refused = message->err;
 }
 
+/* Whether waiting goes on where no broker answers; else `status` becomes DK_AWAY. */
+static bool waits(const struct dk_kafka_writer *writer, enum dk_status *status, struct dk_err *err)
+{
+    if (writer->is_stopped == NULL || !writer->is_stopped(writer->context))
+        return true;
+    *status = dk_kafka_fail(err, DK_AWAY,
+                            "topic '%s': stopped while '%s' did not answer: whether what was to be "
+                            "written counts is not known",
+                            writer->topic, writer->place->brokers);
+    return false;
+}
+
 /* --- one transaction --- */
 
 static enum dk_status produce(struct dk_kafka_writer *writer, const struct dk_kafka_record *record,
@@ -195,7 +207,7 @@ static enum dk_status commit(struct dk_kafka_writer *writer, struct dk_err *err)
 
     do
         status = judge(writer, rd_kafka_commit_transaction(writer->client, STEP_MS), "commit", err);
-    while (status == DK_AGAIN);
+    while (status == DK_AGAIN && waits(writer, &status, err));
     return status;
 }
 
@@ -206,7 +218,7 @@ static enum dk_status call_off(struct dk_kafka_writer *writer, struct dk_err *er
 
     do
         status = judge(writer, rd_kafka_abort_transaction(writer->client, STEP_MS), "abort", err);
-    while (status == DK_AGAIN);
+    while (status == DK_AGAIN && waits(writer, &status, err));
     return status == DK_TORN ? DK_IO : status;
 }
 
@@ -265,7 +277,7 @@ static enum dk_status await_end(struct dk_kafka_writer *writer, int64_t offset, 
 
         if (status == DK_OK && *end >= offset)
             return DK_OK;
-        if (status != DK_OK && status != DK_AWAY)
+        if (status != DK_OK && (status != DK_AWAY || !waits(writer, &status, err)))
             return status;
         if (status == DK_AWAY)
             since_ms = dk_clock_ms();
@@ -351,7 +363,7 @@ static enum dk_status sweep_once(struct dk_kafka_writer *writer, struct dk_err *
     if (status == DK_OK && writer->offset_last < 0)
         return DK_TORN;
     if (status == DK_OK)
-        status = await_end(writer, writer->offset_last + 2, &end, err);
+        status = await_end(writer, writer->offset_last + 1, &end, err);
     return status == DK_AGAIN ? DK_TORN : status;
 }
 
@@ -365,6 +377,8 @@ static enum dk_status sweep(struct dk_kafka_writer *writer, int64_t end_ms, stru
             return refuse(writer, err);
         if (dk_clock_ms() > end_ms)
             return dk_kafka_away(writer->place, err);
+        if (!waits(writer, &status, err))
+            return status;
         rest(PAUSE_MS);
     }
     return status;
@@ -389,7 +403,8 @@ enum dk_status dk_kafka_write(struct dk_kafka_writer *writer, const struct dk_ka
 /* --- beginning and end --- */
 
 enum dk_status dk_kafka_writer_open(struct dk_kafka_writer *writer,
-                                    const struct dk_kafka_place *place, struct dk_err *err)
+                                    const struct dk_kafka_place *place,
+                                    const struct dk_log_options *options, struct dk_err *err)
 {
     struct dk_kafka_setting
         all[sizeof(settings) / sizeof(settings[0]) + sizeof(wishes) / sizeof(wishes[0]) + 2];
@@ -401,6 +416,8 @@ enum dk_status dk_kafka_writer_open(struct dk_kafka_writer *writer,
 
     memset(writer, 0, sizeof(*writer));
     writer->place = place;
+    writer->is_stopped = options->is_stopped;
+    writer->context = options->context;
     dk_kafka_topic_name(place, DK_KAFKA_EVENTS, writer->topic);
     (void)snprintf(size, sizeof(size), "%u", DK_KAFKA_MESSAGE_SIZE_MAX);
     all[count++] = (struct dk_kafka_setting){ "message.max.bytes", size };

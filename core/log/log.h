@@ -38,8 +38,9 @@
  *      DK_OK, in any process, before this call began, has been returned by then. Where the broker
  *      can't be asked it is DK_AWAY: the reader keeps its place, so call it again later.
  *   9. With Kafka, dk_log_sync waits as long as no broker answers and the outcome is open; one
- *      that was away for over 10 minutes may have ended the transaction: DK_IO. Opening, and a
- *      reader that has not been at the end yet, wait 10 s, then say DK_AWAY.
+ *      that was away for over 10 minutes may have ended the transaction: DK_IO. options.is_stopped
+ *      ends the waiting: DK_AWAY, and it is as after DK_IO. Opening, and a reader that has not been
+ *      at the end yet, wait 10 s, then say DK_AWAY.
  *  10. A reader, and a log, belong to one thread at a time. Different ones are independent.
  */
 #ifndef DK_LOG_LOG_H
@@ -77,6 +78,8 @@ struct dk_log_options {
     bool compress;              /* a background thread compresses sealed segments */
     bool restore;               /* rule 4 above */
     const struct dk_log_io *io; /* NULL: the system's */
+    bool (*is_stopped)(void *context); /* NULL: never. Asked every few seconds, while waiting */
+    void *context;
 };
 
 /* Makes the caller the writer; creates the log if there is none. DK_BUSY: another one is, the text

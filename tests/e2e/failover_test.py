@@ -321,6 +321,24 @@ class OnKafka(Failover):
         print(f"    beyond the absence of the broker: {' '.join(f'{seconds:.2f}' for seconds in more)} s")
         self.judge(self.site, crowd, more, most=OUTAGE_SECONDS)
 
+    def test_controllers_end_when_told_to_while_the_broker_is_away(self):
+        standby = self.site.add("third")
+        self.site.standby(standby)
+        self.lead(self.second)
+        with self.crowd(self.site) as crowd:
+            self.answered(crowd)
+            self.kafka.kill(1)
+            time.sleep(3)  # a batch is on its way by now, and waits
+            since = time.monotonic()
+            for one in (self.second, standby):
+                one.signal(signal.SIGTERM)
+            for one in (standby, self.second):
+                self.assertEqual(one.process.wait(60), 0)
+                print(f"    {one.name} has ended {time.monotonic() - since:.2f} s after it was told to")
+            self.kafka.start(1)
+            self.answered(crowd)
+        self.judge(self.site, crowd)
+
 
 class OnFiles(Failover):
     """Standbys of the same folder: the lock decides, and a leader that is stopped keeps it."""

@@ -22,22 +22,29 @@ static rd_kafka_t *host;
 static rd_kafka_mock_cluster_t *mock;
 static struct dk_kafka_place place;
 static struct dk_kafka_writer writer;
+static bool is_told_to_stop;
+
+static bool is_stopped(void *context)
+{
+    return *(bool *)context;
+}
 
 static int begin(void **state)
 {
-    char uri[300];
-    struct dk_err err = { 0 };
-
+    const struct dk_log_options options = { .is_stopped = is_stopped, .context = &is_told_to_stop };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    struct dk_err err = { 0 };
+    char uri[300];
 
     (void)state;
+    is_told_to_stop = false;
     (void)rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
     host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     mock = rd_kafka_mock_cluster_new(host, 1);
     assert_non_null(mock);
     (void)snprintf(uri, sizeof(uri), "kafka://%s/mock", rd_kafka_mock_cluster_bootstraps(mock));
     assert_ok(dk_kafka_place_init(&place, uri, NULL));
-    assert_ok(dk_kafka_writer_open(&writer, &place, NULL));
+    assert_ok(dk_kafka_writer_open(&writer, &place, &options, NULL));
     (void)rd_kafka_mock_topic_create(mock, writer.topic, 1, 1);
     if (dk_kafka_writer_fence(&writer, &err) != DK_OK)
         fail_msg("%s", err.text);
@@ -119,6 +126,33 @@ static void faults_that_pass_are_passed_over(void **state)
     must_fail(DK_FENCED, "a newer writer has taken over");
 }
 
+/* These brokers write no marker: what is committed does not show, and a mark is committed behind
+ * it.
+ */
+static void a_mark_that_is_refused_for_a_newer_writer_is_fenced(void **state)
+{
+    (void)state;
+    rd_kafka_mock_push_request_errors(mock, END_TXN, 2, RD_KAFKA_RESP_ERR_NO_ERROR,
+                                      RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH);
+    must_fail(DK_FENCED, "a newer writer has taken over topic 'mock.events'");
+}
+
+static void a_mark_that_is_called_off_leaves_the_outcome_unknown(void **state)
+{
+    (void)state;
+    rd_kafka_mock_push_request_errors(mock, PRODUCE, 2, RD_KAFKA_RESP_ERR_NO_ERROR,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    must_fail(DK_IO, "did not show, and what was to show it was called off");
+}
+
+static void who_is_stopped_does_not_wait_for_brokers(void **state)
+{
+    (void)state;
+    rd_kafka_mock_broker_set_down(mock, 1);
+    is_told_to_stop = true;
+    must_fail(DK_AWAY, "whether what was to be written counts is not known");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -129,6 +163,9 @@ int main(void)
         TEST(a_record_that_stays_refused_is_not_tried_for_ever),
         TEST(a_topic_that_may_not_be_written_is_not_tried_for_ever),
         TEST(faults_that_pass_are_passed_over),
+        TEST(a_mark_that_is_refused_for_a_newer_writer_is_fenced),
+        TEST(a_mark_that_is_called_off_leaves_the_outcome_unknown),
+        TEST(who_is_stopped_does_not_wait_for_brokers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
