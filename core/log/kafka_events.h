@@ -38,6 +38,9 @@ bool dk_kafka_head_get(struct dk_kafka_head *head, const rd_kafka_message_t *mes
 
 /* What is committed in the topic: offsets *first .. *limit - 1, asked of the broker now. DK_AWAY:
  * no answer within timeout_ms. */
+enum dk_status dk_kafka_limit(rd_kafka_t *client, const struct dk_kafka_place *place,
+                              const char *topic, int timeout_ms, int64_t *limit,
+                              struct dk_err *err);
 enum dk_status dk_kafka_range(rd_kafka_t *client, const struct dk_kafka_place *place,
                               const char *topic, int timeout_ms, int64_t *first, int64_t *limit,
                               struct dk_err *err);

@@ -22,7 +22,7 @@
 
 enum {
     ASK_MS = 1000,     /* for one answer */
-    TAKE_MS = 50,      /* for records that are known to be there */
+    TAKE_MS = 10,      /* for records that are known to be there, before asking again */
     FOLLOWED_MS = 500, /* how long a broker may be silent to one who had read all */
     AWAY_MS = 100,     /* to one who was told already that it is away */
     CUT_MS = 5000,     /* a new leader of the partition may not know its end at first */
@@ -43,8 +43,9 @@ struct kafka_reader {
     bool is_restoring; /* as the last mark says */
     bool is_ready;     /* the batch at hand is whole, and not returned yet */
     bool is_returned;  /* the batch at hand is borrowed by the caller */
-    bool was_at_end, was_away;
-    int64_t stop; /* records from this offset on are not for us; 0: all are */
+    bool has_asked, was_at_end, was_away;
+    int64_t limit; /* of what is committed, as the broker said last */
+    int64_t stop;  /* records from this offset on are not for us; 0: all are */
     int64_t cut_since_ms;
     uint32_t batch_epoch, batch_count, count;
     uint64_t batch_first;
@@ -135,6 +136,7 @@ enum dk_status dk_kafka_reader_seek(struct dk_log_reader *base, uint64_t seq_fro
     reader->seq_from = seq_from;
     reader->epoch = 0;
     reader->has_place = reader->is_restoring = reader->was_at_end = false;
+    reader->limit = 0;
     reader->cut_since_ms = 0;
     reader->failed.status = DK_OK;
     return dk_kafka_tap_find(&reader->tap, seq_from, DK_KAFKA_OPEN_MS, err);
@@ -317,29 +319,40 @@ static int patience(const struct kafka_reader *reader)
     return reader->was_at_end ? FOLLOWED_MS : DK_KAFKA_OPEN_MS;
 }
 
+/* Where there is more, on the link of the fetches: librdkafka 2.0.2 stops fetching when it has
+ * much, and looks again after a second, or when that link is used. A fetch that is on its way has
+ * what is there, and holds up nobody. Where all was taken the fetch waits, and so would the
+ * question. */
+static enum dk_status ask(struct kafka_reader *reader, int timeout_ms, struct dk_err *err)
+{
+    bool is_waiting = reader->has_asked && reader->limit <= reader->tap.reached;
+    enum dk_status status =
+        dk_kafka_tap_limit(&reader->tap, is_waiting, timeout_ms, &reader->limit, err);
+
+    reader->has_asked |= status == DK_OK;
+    return status;
+}
+
 /* Nothing is queued: either that was all (DK_AGAIN), or a batch comes (DK_OK). */
 static enum dk_status find_end(struct kafka_reader *reader, struct dk_err *err)
 {
-    int patience_ms = patience(reader);
-    int64_t end_ms = dk_clock_ms() + patience_ms, limit = -1;
+    int patience_ms = patience(reader), ask_ms = patience_ms < ASK_MS ? patience_ms : ASK_MS;
+    int64_t end_ms = dk_clock_ms() + patience_ms;
     struct dk_err local;
 
     for (;;) {
-        enum dk_status status = DK_OK;
+        enum dk_status status = ask(reader, ask_ms, err);
+        bool is_known = status == DK_OK;
 
-        if (limit < 0)
-            status = dk_kafka_tap_limit(&reader->tap, reader->was_at_end,
-                                        patience_ms < ASK_MS ? patience_ms : ASK_MS, &limit, err);
         if (status == DK_OK)
-            status = compare(reader, limit, err != NULL ? err : &local);
-        if (status == DK_AWAY)
-            limit = -1;
-        else if (status != DK_OK)
+            status = compare(reader, reader->limit, err != NULL ? err : &local);
+        if (status != DK_OK && status != DK_AWAY)
             return status;
+        is_known &= status == DK_OK;
         status = pump(reader, TAKE_MS);
         if (status != DK_AGAIN)
             return status;
-        if (limit >= 0 && limit <= reader->tap.reached)
+        if (is_known && reader->limit <= reader->tap.reached)
             return DK_AGAIN;
         if (dk_clock_ms() >= end_ms)
             return dk_kafka_away(&reader->place, err);

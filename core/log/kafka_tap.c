@@ -89,15 +89,9 @@ static rd_kafka_resp_err_t ask_end(rd_kafka_t *client, const char *topic, int64_
     return error;
 }
 
-enum dk_status dk_kafka_range(rd_kafka_t *client, const struct dk_kafka_place *place,
-                              const char *topic, int timeout_ms, int64_t *first, int64_t *limit,
-                              struct dk_err *err)
+static enum dk_status judge(rd_kafka_resp_err_t error, const struct dk_kafka_place *place,
+                            const char *topic, struct dk_err *err)
 {
-    rd_kafka_resp_err_t error =
-        ask_end(client, topic, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, first);
-
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-        error = ask_end(client, topic, RD_KAFKA_OFFSET_END, timeout_ms, limit);
     switch ((int)error) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         return DK_OK;
@@ -109,6 +103,22 @@ enum dk_status dk_kafka_range(rd_kafka_t *client, const struct dk_kafka_place *p
     default:
         return dk_kafka_away(place, err);
     }
+}
+
+enum dk_status dk_kafka_limit(rd_kafka_t *client, const struct dk_kafka_place *place,
+                              const char *topic, int timeout_ms, int64_t *limit, struct dk_err *err)
+{
+    return judge(ask_end(client, topic, RD_KAFKA_OFFSET_END, timeout_ms, limit), place, topic, err);
+}
+
+enum dk_status dk_kafka_range(rd_kafka_t *client, const struct dk_kafka_place *place,
+                              const char *topic, int timeout_ms, int64_t *first, int64_t *limit,
+                              struct dk_err *err)
+{
+    enum dk_status status = judge(
+        ask_end(client, topic, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, first), place, topic, err);
+
+    return status == DK_OK ? dk_kafka_limit(client, place, topic, timeout_ms, limit, err) : status;
 }
 
 /* --- opening --- */
@@ -275,14 +285,13 @@ enum dk_status dk_kafka_tap_limit(struct dk_kafka_tap *tap, bool is_following, i
                                   int64_t *limit, struct dk_err *err)
 {
     enum dk_status status = DK_OK;
-    int64_t first;
 
     if (is_following && tap->asker == NULL)
         status = start_asker(tap, err);
     if (status != DK_OK)
         return status;
-    return dk_kafka_range(is_following ? tap->asker : tap->client, tap->place, tap->name,
-                          timeout_ms, &first, limit, err);
+    return dk_kafka_limit(is_following ? tap->asker : tap->client, tap->place, tap->name,
+                          timeout_ms, limit, err);
 }
 
 /* --- finding a seq --- */

@@ -271,9 +271,8 @@ static enum dk_status await_end(struct dk_kafka_writer *writer, int64_t offset, 
     int64_t since_ms = dk_clock_ms();
 
     for (unsigned asked = 0;; asked++) {
-        int64_t first;
         enum dk_status status =
-            dk_kafka_range(writer->client, writer->place, writer->topic, ASK_MS, &first, end, err);
+            dk_kafka_limit(writer->client, writer->place, writer->topic, ASK_MS, end, err);
 
         if (status == DK_OK && *end >= offset)
             return DK_OK;
