@@ -126,7 +126,7 @@ static enum dk_status stand_back(struct controller *controller, enum dk_status s
         *stop = poll(&stop_fd, 1, AGAIN_MS) > 0;
         status = *stop ? DK_OK : open_mail(controller, err);
     } while (status == DK_AWAY);
-    controller->is_doubtful = true;
+    controller->confirmed = 0;
     return status;
 }
 

@@ -25,12 +25,12 @@ struct controller {
     struct dk_http_server *aside;  /* of a standby without a door: its status only */
     struct dk_secrets *secrets;    /* with a door always, else while it leads */
     struct dk_lead *lead;
-    uint64_t term;    /* of the lead in which we lead or led */
-    bool is_doubtful; /* it ended, and nobody has said yet that the lead is not ours any more */
-    int64_t started;  /* this process, microseconds since 1970 */
+    uint64_t term;   /* of the lead in which we lead or led */
+    int64_t started; /* this process, microseconds since 1970 */
     int64_t role_since;
-    int64_t lag_us; /* how old the last batch was when it was read */
-    int64_t said;   /* when a standby said how it is, microseconds since 1970 */
+    int64_t lag_us;    /* how old the last batch was when it was read */
+    int64_t said;      /* when a standby said how it is, microseconds since 1970 */
+    int64_t confirmed; /* when one with a term that it led in asked for it */
 
     bool was_at_end;              /* of the log, since it was opened */
     bool is_behind;               /* there is more to fold, now */

@@ -13,6 +13,7 @@ enum {
     REST_MS = 1000,
     CONFIRM_MS = 1000,
     STEP_EVENTS = 8192,
+    CONFIRM_AGAIN_US = 1000000,
     SAY_US = 500000
 };
 
@@ -135,23 +136,23 @@ static void rest(struct controller *controller, int timeout_ms, bool *stop)
 }
 
 /* A new term; or the one in which we led, if the lead is ours still: then the writer that came
- * between had no right to, or there was none. */
+ * between had no right to, or there was none. While it is not, it may become so without a new term:
+ * so that is asked now and then. */
 static bool may_lead(struct controller *controller)
 {
     uint64_t term = dk_lead_term(controller->lead);
-    bool is_new = term != controller->term;
-    enum dk_status status;
+    int64_t now = controller_real_us();
 
-    if (term == 0 || (!is_new && !controller->is_doubtful))
+    if (term == 0)
         return false;
-    if (!is_new) {
-        status = dk_lead_confirm(controller->lead, CONFIRM_MS, NULL);
-        controller->is_doubtful = status == DK_AGAIN;
-        return status == DK_OK;
+    if (term != controller->term) {
+        controller->term = term;
+        return true;
     }
-    controller->is_doubtful = false;
-    controller->term = term;
-    return true;
+    if (now < controller->confirmed + CONFIRM_AGAIN_US && now >= controller->confirmed)
+        return false;
+    controller->confirmed = now;
+    return dk_lead_confirm(controller->lead, CONFIRM_MS, NULL) == DK_OK;
 }
 
 enum dk_status controller_stand_by(struct controller *controller, bool *stop, struct dk_err *err)

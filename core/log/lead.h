@@ -12,8 +12,9 @@
  *      process that was stopped, or hears nothing of the one who decides, learns late that it lost.
  *      The log's own fence is what protects it (log.h).
  *   2. A leader that is found fenced, or whose log's lock another holds, asks dk_lead_confirm
- *      before it tries again: DK_FENCED, and it waits for a new term; DK_OK, and the writer that
- *      came between had no right to, or is gone: open the log again; DK_AGAIN, and it asks later.
+ *      before it tries again. DK_OK: the writer that came between had no right to, or is gone: open
+ *      the log again. Else it asks again later, unless there is a new term before: one that is not
+ *      good now may become so (rule 4).
  *   3. Dying hands over after the session (3 s on Kafka, at once on the lock), dk_lead_leave at
  *      once. The caller closes the log first.
  *   4. Brokers that are away take the lead from nobody, however long: term N goes on.
