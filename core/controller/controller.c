@@ -108,13 +108,18 @@ static void close_all(struct controller *controller)
 
 /* --- from role to role --- */
 
+bool controller_is_told_to_stop(const struct controller *controller, int timeout_ms)
+{
+    struct pollfd fd = { .fd = controller->options->stop_fd, .events = POLLIN };
+
+    return poll(&fd, 1, timeout_ms) > 0;
+}
+
 /* Whether a controller that has stopped leading may stand by again, and goes on from there:
  * `status` is why it stopped. */
 static enum dk_status stand_back(struct controller *controller, enum dk_status status, bool *stop,
                                  struct dk_err *err)
 {
-    struct pollfd stop_fd = { .fd = controller->options->stop_fd, .events = POLLIN };
-
     if (!controller->has_door || (status != DK_FENCED && status != DK_IO && status != DK_AWAY))
         return status;
     dk_journal(DK_JOURNAL_WARNING, "%s: %s; nothing of ours is written from here on",
@@ -123,7 +128,7 @@ static enum dk_status stand_back(struct controller *controller, enum dk_status s
     dk_mail_close(controller->mail);
     controller->mail = NULL;
     do {
-        *stop = poll(&stop_fd, 1, AGAIN_MS) > 0;
+        *stop = controller_is_told_to_stop(controller, AGAIN_MS);
         status = *stop ? DK_OK : open_mail(controller, err);
     } while (status == DK_AWAY);
     controller->confirmed = 0;

@@ -30,7 +30,7 @@ struct controller {
     int64_t role_since;
     int64_t lag_us;    /* how old the last batch was when it was read */
     int64_t said;      /* when a standby said how it is, microseconds since 1970 */
-    int64_t confirmed; /* when one with a term that it led in asked for it */
+    int64_t confirmed; /* when it was asked last whether a term that it led in is good still */
 
     bool was_at_end;              /* of the log, since it was opened */
     bool is_behind;               /* there is more to fold, now */
@@ -49,6 +49,9 @@ struct controller {
 };
 
 int64_t controller_real_us(void); /* the system's clock */
+
+/* Whether it is told to stop, within timeout_ms. */
+bool controller_is_told_to_stop(const struct controller *controller, int timeout_ms);
 
 /* Reads along until it may lead (DK_OK) or is told to stop (*stop). */
 enum dk_status controller_stand_by(struct controller *controller, bool *stop, struct dk_err *err);

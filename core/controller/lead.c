@@ -226,10 +226,7 @@ static enum dk_status read_to_end(struct controller *controller, struct dk_err *
 /* So that an operator can end a leader whose brokers are away. */
 static bool is_told_to_stop(void *context)
 {
-    const struct controller *controller = context;
-    struct pollfd fd = { .fd = controller->options->stop_fd, .events = POLLIN };
-
-    return poll(&fd, 1, 0) > 0;
+    return controller_is_told_to_stop(context, 0);
 }
 
 static enum dk_status take_over(struct controller *controller, struct dk_err *err)

@@ -11,9 +11,9 @@ enum {
     NO_LOG_MS = 200,
     READ_MS = 50, /* a log that can't be waited for beside other things */
     REST_MS = 1000,
-    CONFIRM_MS = 1000,
+    CONFIRM_MS = 500,
     STEP_EVENTS = 8192,
-    CONFIRM_AGAIN_US = 1000000,
+    CONFIRM_AGAIN_US = 2000000,
     SAY_US = 500000
 };
 
@@ -142,6 +142,7 @@ static bool may_lead(struct controller *controller)
 {
     uint64_t term = dk_lead_term(controller->lead);
     int64_t now = controller_real_us();
+    bool is_good;
 
     if (term == 0)
         return false;
@@ -151,8 +152,9 @@ static bool may_lead(struct controller *controller)
     }
     if (now < controller->confirmed + CONFIRM_AGAIN_US && now >= controller->confirmed)
         return false;
-    controller->confirmed = now;
-    return dk_lead_confirm(controller->lead, CONFIRM_MS, NULL) == DK_OK;
+    is_good = dk_lead_confirm(controller->lead, CONFIRM_MS, NULL) == DK_OK;
+    controller->confirmed = controller_real_us(); /* of no answer: it took long */
+    return is_good;
 }
 
 enum dk_status controller_stand_by(struct controller *controller, bool *stop, struct dk_err *err)

@@ -4,8 +4,9 @@
  * there (kafka_writer.c).
  *
  * Opening: the tail is read; init_transactions fences the writer before us and ends its
- * transaction, one way or the other; then the tail is read on to its end, which is final now. If we
- * are fenced ourselves meanwhile, the opening record cannot be committed.
+ * transaction, one way or the other; what has no marker nevertheless is swept; then the tail is
+ * read on to its end, which is final now. If we are fenced ourselves meanwhile, the opening record
+ * cannot be committed.
  *
  * A restore ends each transaction with a record that says so; the last one of all says that it is
  * done. So the end of the topic tells whether the log is whole.

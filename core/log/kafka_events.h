@@ -7,8 +7,9 @@
  * A record with count 0 has no value and is of no batch: its seq is the one that comes next, and
  * its index says what it tells (enum dk_kafka_mark).
  *
- * Each transaction ends with a marker that takes an offset and is never seen; so does each record
- * of an aborted one. Hence offsets grow with seqs but are not seqs.
+ * Each transaction ends with a marker that takes an offset and is never seen, now and then with two
+ * or with that of the next one (kafka_writer.c); each record of an aborted one takes one, too.
+ * Hence offsets grow with seqs but are not seqs.
  */
 #ifndef DK_LOG_KAFKA_EVENTS_H
 #define DK_LOG_KAFKA_EVENTS_H
@@ -25,7 +26,8 @@ struct dk_kafka_head {
 };
 
 enum dk_kafka_mark {
-    DK_KAFKA_OPENING,   /* a writer begins, with a new epoch: who has an older one is passed over */
+    DK_KAFKA_OPENING,   /* a writer begins, with a new epoch: who has an older one is passed over.
+                         * One more of the same epoch says nothing (kafka_writer.c) */
     DK_KAFKA_RESTORING, /* a history is being put back, and this is not its end */
     DK_KAFKA_RESTORED,
     DK_KAFKA_MARKS
@@ -36,8 +38,8 @@ void dk_kafka_head_put(const struct dk_kafka_head *head, uint8_t bytes[DK_KAFKA_
 /* False: it is no record of docket's. */
 bool dk_kafka_head_get(struct dk_kafka_head *head, const rd_kafka_message_t *message);
 
-/* What is committed in the topic: offsets *first .. *limit - 1, asked of the broker now. DK_AWAY:
- * no answer within timeout_ms. */
+/* What is committed in the topic: offsets *first .. *limit - 1, asked of the broker now; or only
+ * where that ends. DK_AWAY: no answer within timeout_ms. */
 enum dk_status dk_kafka_limit(rd_kafka_t *client, const struct dk_kafka_place *place,
                               const char *topic, int timeout_ms, int64_t *limit,
                               struct dk_err *err);
@@ -75,9 +77,10 @@ enum dk_status dk_kafka_tap_take(struct dk_kafka_tap *tap, int timeout_ms,
                                  rd_kafka_message_t **message, struct dk_err *err);
 void dk_kafka_tap_drain(struct dk_kafka_tap *tap);
 
-/* Where what is committed ends, asked of the broker now. A broker answers nothing else on a link on
- * which a fetch waits, so who follows asks on one of its own. */
-enum dk_status dk_kafka_tap_limit(struct dk_kafka_tap *tap, bool is_following, int timeout_ms,
+/* Where what is committed ends, asked of the broker now. It answers nothing else on a link on which
+ * a fetch waits: where one does, so that there is nothing to be fetched, ask on a link of its own.
+ */
+enum dk_status dk_kafka_tap_limit(struct dk_kafka_tap *tap, bool is_waiting, int timeout_ms,
                                   int64_t *limit, struct dk_err *err);
 
 /* Seeks to where reading finds the batch with `seq`, or the last ones if it is not there yet; not
@@ -98,7 +101,7 @@ struct dk_kafka_writer {
     void *context;
     rd_kafka_t *client;
     char topic[DK_KAFKA_TOPIC_MAX]; /* and the transactional id */
-    int64_t shown_us;               /* when readers could see that one; monotonic */
+    int64_t shown_us;               /* when readers could see the last transaction; monotonic */
     int64_t offset_last;            /* of the transaction at hand; -1: not known */
     rd_kafka_resp_err_t
         refused; /* why the one at hand was called off, or a record of it not written */

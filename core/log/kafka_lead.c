@@ -9,18 +9,17 @@
  *   - The protocol is the cooperative one. By the older one every standby that comes or goes takes
  *     the partition from its owner for a moment, which would be a change of leader each time.
  *   - A session that the broker finds too short (its group.min.session.timeout.ms, 6 s unless told)
- * is refused when joining. Then 6 s it is, and that is said.
- *   - Committing an offset takes a membership that is good, and so is how to ask whether it is.
- * What is committed means nothing.
+ *     is refused when joining. Then 6 s it is, and that is said.
+ *   - Whether the membership is good is asked by describing the group: it says who has what.
  *
  * The thread polls all the time, so the group never takes a busy leader for one that hangs. After
  * SIGSTOP and SIGCONT the library finds by itself that nobody has heard it for a session, and gives
  * the partition up before it joins again.
  *
- * And that is no reason to stop leading: who hears nothing of the group does not know whether there
- * is another leader, or no broker for anybody. So it leads on, in doubt, until the group has told
- * it what it has: a broker that was away costs no change of leader, and a writer that is not the
- * newest is refused by the log anyhow. */
+ * And that is no reason to stop leading: who lost its membership does not know whether there is
+ * another leader, or there was no broker for anybody. So it leads on, in doubt, until the group has
+ * told it what it has: while no broker answers the lead is nobody else's, and a writer that is not
+ * the newest is refused by the log anyhow. */
 #include "log/kafka.h"
 #include "log/lead_backend.h"
 #include "log/stream.h"
@@ -113,15 +112,19 @@ static void take(struct kafka_lead *lead, rd_kafka_t *member,
 static void give_up(struct kafka_lead *lead, rd_kafka_t *member,
                     const rd_kafka_topic_partition_list_t *partitions)
 {
-    bool is_silent = rd_kafka_assignment_lost(member) != 0; /* not asked back: nobody answered */
+    bool is_lost = rd_kafka_assignment_lost(member) != 0; /* not asked back */
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(member, partitions);
 
     if (error != NULL)
         rd_kafka_error_destroy(error); /* it was taken from us already */
-    if (partitions->cnt > 0 && is_silent)
-        atomic_store(&lead->is_doubted, true);
-    else if (partitions->cnt > 0)
+    if (partitions->cnt == 0)
+        return;
+    if (!is_lost) {
         dk_lead_lose(&lead->base);
+        return;
+    }
+    atomic_store(&lead->is_doubted, true);
+    say_once(lead, "the membership was lost: leading on until it is known who leads");
 }
 
 static void on_rebalance(rd_kafka_t *member, rd_kafka_resp_err_t what,

@@ -84,7 +84,8 @@ static rd_kafka_resp_err_t ask_end(rd_kafka_t *client, const char *topic, int64_
     error = rd_kafka_offsets_for_times(client, list, timeout_ms);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
         error = asked->err;
-    *offset = asked->offset;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        *offset = asked->offset;
     rd_kafka_topic_partition_list_destroy(list);
     return error;
 }
@@ -241,9 +242,9 @@ static enum dk_status hear(struct dk_kafka_tap *tap, const rd_kafka_message_t *m
     }
 }
 
-/* A record in a transaction is followed by another of it or by its marker. So once it is taken
- * nothing is left below the offset two behind it, if those below that are committed at all: a
- * second record would have made it three. */
+/* A record is followed by another, of its transaction or, where a marker was forgotten, by a mark;
+ * or by its marker. So once it is taken nothing is left below the offset two behind it, if those
+ * below that are committed at all: a second record would have made it three. */
 static void count_taken(struct dk_kafka_tap *tap, int64_t offset)
 {
     tap->next = offset + 1;
@@ -281,17 +282,17 @@ void dk_kafka_tap_drain(struct dk_kafka_tap *tap)
     (void)rd_kafka_poll(tap->client, 0);
 }
 
-enum dk_status dk_kafka_tap_limit(struct dk_kafka_tap *tap, bool is_following, int timeout_ms,
+enum dk_status dk_kafka_tap_limit(struct dk_kafka_tap *tap, bool is_waiting, int timeout_ms,
                                   int64_t *limit, struct dk_err *err)
 {
     enum dk_status status = DK_OK;
 
-    if (is_following && tap->asker == NULL)
+    if (is_waiting && tap->asker == NULL)
         status = start_asker(tap, err);
     if (status != DK_OK)
         return status;
-    return dk_kafka_limit(is_following ? tap->asker : tap->client, tap->place, tap->name,
-                          timeout_ms, limit, err);
+    return dk_kafka_limit(is_waiting ? tap->asker : tap->client, tap->place, tap->name, timeout_ms,
+                          limit, err);
 }
 
 /* --- finding a seq --- */

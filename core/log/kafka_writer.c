@@ -98,6 +98,7 @@ static bool stays_refused(rd_kafka_resp_err_t error)
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
     case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP: /* our clock is ahead of the broker's by an hour */
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
@@ -155,7 +156,7 @@ static void delivered(rd_kafka_t *client, const rd_kafka_message_t *message, voi
         writer->refused = message->err;
 }
 
-/* Whether waiting goes on where no broker answers; else `status` becomes DK_AWAY. */
+/* Whether to go on where no broker has answered, or one called off; else *status is DK_AWAY. */
 static bool waits(const struct dk_kafka_writer *writer, enum dk_status *status, struct dk_err *err)
 {
     if (writer->is_stopped == NULL || !writer->is_stopped(writer->context))
@@ -189,8 +190,12 @@ static enum dk_status produce(struct dk_kafka_writer *writer, const struct dk_ka
         if (error == NULL)
             return DK_OK;
         if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+            enum dk_status status;
+
             rd_kafka_error_destroy(error);
             (void)rd_kafka_poll(writer->client, FULL_MS);
+            if (!waits(writer, &status, err))
+                return status;
             continue;
         }
         if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__STATE) {
@@ -315,7 +320,7 @@ static struct dk_kafka_record mark_behind(const struct dk_kafka_record *last)
     return mark;
 }
 
-/* Until readers can see what was committed, whose last record that is. `bytes`: of no record. */
+/* Until readers can see what was committed, whose last record that is. A mark has no bytes. */
 static enum dk_status publish(struct dk_kafka_writer *writer, const struct dk_kafka_record *last,
                               uint8_t *bytes, struct dk_err *err)
 {
@@ -343,13 +348,13 @@ static enum dk_status publish(struct dk_kafka_writer *writer, const struct dk_ka
 
 /* --- what was called off --- */
 
-/* DK_TORN: not this time. */
-static enum dk_status sweep_once(struct dk_kafka_writer *writer, struct dk_err *err)
+/* DK_TORN: not this time. *end: from where on nothing is decided; -1: that is not known. */
+static enum dk_status sweep_once(struct dk_kafka_writer *writer, int64_t *end, struct dk_err *err)
 {
     const struct dk_kafka_record record = { { 1, 1, DK_KAFKA_OPENING, 0 }, 0 };
     enum dk_status status = begin(writer, err);
-    int64_t end;
 
+    *end = -1;
     if (status != DK_OK)
         return status;
     status = produce(writer, &record, NULL, err);
@@ -362,20 +367,37 @@ static enum dk_status sweep_once(struct dk_kafka_writer *writer, struct dk_err *
     if (status == DK_OK && writer->offset_last < 0)
         return DK_TORN;
     if (status == DK_OK)
-        status = await_end(writer, writer->offset_last + 1, &end, err);
+        status = await_end(writer, writer->offset_last + 1, end, err);
     return status == DK_AGAIN ? DK_TORN : status;
 }
 
-/* What lies in the topic without a marker, of ours or of a writer before us, will never be read. */
+static enum dk_status not_swept(const struct dk_kafka_writer *writer, int64_t end,
+                                struct dk_err *err)
+{
+    if (end >= 0)
+        return dk_kafka_fail(err, DK_IO,
+                             "topic '%s': from offset %lld on it belongs to a transaction that "
+                             "nobody ends: kafka-transactions.sh --bootstrap-server %s abort "
+                             "--topic %s --partition 0 --start-offset %lld ends it",
+                             writer->topic, (long long)end, writer->place->brokers, writer->topic,
+                             (long long)end);
+    if (writer->refused != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return refuse(writer, err);
+    return dk_kafka_away(writer->place, err);
+}
+
+/* What lies in the topic without a marker, of ours or of a writer before us, will never be read.
+ * Tries so often, and not any more behind end_ms. */
 static enum dk_status sweep(struct dk_kafka_writer *writer, int64_t end_ms, struct dk_err *err)
 {
     enum dk_status status;
+    int64_t end;
 
-    while ((status = sweep_once(writer, err)) == DK_TORN) {
+    for (int i = 1; (status = sweep_once(writer, &end, err)) == DK_TORN; i++) {
         if (stays_refused(writer->refused))
             return refuse(writer, err);
-        if (dk_clock_ms() > end_ms)
-            return dk_kafka_away(writer->place, err);
+        if (i >= MARKS_MAX || dk_clock_ms() > end_ms)
+            return not_swept(writer, end, err);
         if (!waits(writer, &status, err))
             return status;
         rest(PAUSE_MS);
@@ -391,6 +413,8 @@ enum dk_status dk_kafka_write(struct dk_kafka_writer *writer, const struct dk_ka
     while ((status = write_once(writer, records, count, bytes, err)) == DK_TORN) {
         if (stays_refused(writer->refused))
             return refuse(writer, err);
+        if (!waits(writer, &status, err))
+            return status;
         rest(PAUSE_MS);
         status = sweep(writer, INT64_MAX, err);
         if (status != DK_OK)

@@ -17,7 +17,8 @@
  *      good now may become so (rule 4).
  *   3. Dying hands over after the session (3 s on Kafka, at once on the lock), dk_lead_leave at
  *      once. The caller closes the log first.
- *   4. Brokers that are away take the lead from nobody, however long: term N goes on.
+ *   4. Brokers that are away take the lead from nobody, however long: term N goes on. When they are
+ *      back they may choose another, and then it ends.
  *   5. Standbys sleep; a thread of the lead keeps the membership alive, whatever the caller does.
  *      A process that hangs without being stopped keeps the lead.
  */

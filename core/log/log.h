@@ -40,7 +40,8 @@
  *   9. With Kafka, dk_log_sync waits as long as no broker answers and the outcome is open; one
  *      that was away for over 10 minutes may have ended the transaction: DK_IO. options.is_stopped
  *      ends the waiting: DK_AWAY, and it is as after DK_IO. Opening, and a reader that has not been
- *      at the end yet, wait 10 s, then say DK_AWAY.
+ *      at the end yet, wait 10 s, then say DK_AWAY; but an opening that has begun to write waits as
+ *      a sync does.
  *  10. A reader, and a log, belong to one thread at a time. Different ones are independent.
  */
 #ifndef DK_LOG_LOG_H
@@ -78,7 +79,7 @@ struct dk_log_options {
     bool compress;              /* a background thread compresses sealed segments */
     bool restore;               /* rule 4 above */
     const struct dk_log_io *io; /* NULL: the system's */
-    bool (*is_stopped)(void *context); /* NULL: never. Asked every few seconds, while waiting */
+    bool (*is_stopped)(void *context); /* NULL: never. Asked when no broker answered in time */
     void *context;
 };
 

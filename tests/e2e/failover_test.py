@@ -319,12 +319,14 @@ class OnKafka(Failover):
                 more.append(outage - (back[0] - since))
                 self.site.settle()
         print(f"    beyond the absence of the broker: {' '.join(f'{seconds:.2f}' for seconds in more)} s")
-        self.judge(self.site, crowd, more, most=OUTAGE_SECONDS)
+        self.judge(self.site, crowd, more)
+        if SLOW == 1:
+            self.assertLess(max(more), OUTAGE_SECONDS)
 
     def test_controllers_end_when_told_to_while_the_broker_is_away(self):
+        self.lead(self.second)
         standby = self.site.add("third")
         self.site.standby(standby)
-        self.lead(self.second)
         with self.crowd(self.site) as crowd:
             self.answered(crowd)
             self.kafka.kill(1)

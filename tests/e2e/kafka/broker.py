@@ -231,8 +231,8 @@ class Broker:
         process.wait()
 
     def kill_in_a_commit(self, i, seconds=5):
-        """When it has taken a commit of docket's and not noted that it is done; at the latest after `seconds`. The marker
-        that shows the records to readers is not written yet then, or is, and will be once more."""
+        """When it has taken a commit of docket's and not noted that it is done: then the marker that shows the records to
+        readers is not written yet, or is, and will be once more. At the latest after `seconds`; says whether it was then."""
         state = self.folder(i) / "data/__transaction_state-0/00000000000000000000.log"
         end, size = time.monotonic() + seconds, state.stat().st_size
         while time.monotonic() < end:
@@ -243,8 +243,10 @@ class Broker:
                     added = file.read()
                 size = now
                 if COMMIT_BEGUN in added and added.rindex(COMMIT_BEGUN) > added.rfind(COMMIT_DONE):
-                    break
+                    self.kill(i)
+                    return True
         self.kill(i)
+        return False
 
     def stop(self, i, timeout=60):
         """Lets it end by itself."""

@@ -148,6 +148,17 @@ static void signal_broker(int number)
     assert_int_equal(kill(pid, number), 0);
 }
 
+/* Whatever a test has done to it. */
+static int go_on(void **state)
+{
+    const char *pids = getenv("DOCKET_KAFKA_PIDS");
+
+    (void)state;
+    if (pids != NULL)
+        (void)kill((pid_t)strtol(pids, NULL, 10), SIGCONT);
+    return 0;
+}
+
 static void a_broker_that_is_away_takes_the_lead_from_nobody(void **state)
 {
     struct dk_lead *leads[2] = { must_join(uri, &options), NULL };
@@ -165,13 +176,12 @@ static void a_broker_that_is_away_takes_the_lead_from_nobody(void **state)
     signal_broker(SIGCONT);
     began = now_ms();
     do { /* both have to join again, and the group may choose the other then */
+        assert_true(now_ms() < began + LONG_MS);
         for (int i = 0; i < 2; i++)
             terms[i] = dk_lead_term(leads[i]);
-        assert_true(terms[0] != 0 || terms[1] != 0 || now_ms() < began + LONG_MS);
-    } while (dk_lead_confirm(leads[terms[1] != 0], 500, NULL) != DK_OK);
+    } while ((terms[0] != 0) == (terms[1] != 0) ||
+             dk_lead_confirm(leads[terms[1] != 0], 500, NULL) != DK_OK);
     print_message("confirmed %d ms after the broker\n", (int)(now_ms() - began));
-    (void)poll(NULL, 0, FEW_MS);
-    assert_int_equal((dk_lead_term(leads[0]) != 0) + (dk_lead_term(leads[1]) != 0), 1);
     for (int i = 0; i < 2; i++)
         dk_lead_leave(leads[i]);
 }
@@ -218,8 +228,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(a_leader_that_is_killed_is_followed_after_a_session, setup),
         cmocka_unit_test_setup(a_leader_that_was_stopped_finds_out_that_it_lost, setup),
         cmocka_unit_test_setup(of_several_exactly_one_follows, setup),
-        cmocka_unit_test_setup(a_broker_that_is_away_takes_the_lead_from_nobody, setup),
-        cmocka_unit_test_setup(confirming_and_leaving_end_without_a_broker, setup),
+        cmocka_unit_test_setup_teardown(a_broker_that_is_away_takes_the_lead_from_nobody, setup,
+                                        go_on),
+        cmocka_unit_test_setup_teardown(confirming_and_leaving_end_without_a_broker, setup, go_on),
     };
     const struct CMUnitTest with_long_session[] = {
         cmocka_unit_test_setup(a_broker_that_allows_no_short_session_gets_a_long_one, setup),
