@@ -342,13 +342,13 @@ static enum dk_status find_end(struct kafka_reader *reader, struct dk_err *err)
 
     for (;;) {
         enum dk_status status = ask(reader, ask_ms, err);
-        bool is_known = status == DK_OK;
+        bool is_known;
 
         if (status == DK_OK)
             status = compare(reader, reader->limit, err != NULL ? err : &local);
         if (status != DK_OK && status != DK_AWAY)
             return status;
-        is_known &= status == DK_OK;
+        is_known = status == DK_OK;
         status = pump(reader, TAKE_MS);
         if (status != DK_AGAIN)
             return status;
